@@ -1,0 +1,1 @@
+"""Dancing in Style: a reproducible dance-style classifier."""

@@ -1,0 +1,91 @@
+"""Inception-v1 I3D: the two-dimensional GoogLeNet with every kernel inflated along time.
+
+Source: Carreira & Zisserman, "Quo Vadis, Action Recognition? A New Model and the Kinetics
+Dataset", CVPR 2017, section 2.4 and figure 3. The module names are those of the published
+checkpoints (``Conv3d_1a_7x7``, ``Mixed_3b.b0``, ...), so that they load without a renaming table.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dancestyle.nets.base import NativeInput, VideoNet
+
+# (name, b0, b1a, b1b, b2a, b2b, b3b): the output channels of each branch, figure 3 of the paper.
+MIXED = {
+    "Mixed_3b": (192, (64, 96, 128, 16, 32, 32)),
+    "Mixed_3c": (256, (128, 128, 192, 32, 96, 64)),
+    "Mixed_4b": (480, (192, 96, 208, 16, 48, 64)),
+    "Mixed_4c": (512, (160, 112, 224, 24, 64, 64)),
+    "Mixed_4d": (512, (128, 128, 256, 24, 64, 64)),
+    "Mixed_4e": (512, (112, 144, 288, 32, 64, 64)),
+    "Mixed_4f": (528, (256, 160, 320, 32, 128, 128)),
+    "Mixed_5b": (832, (256, 160, 320, 32, 128, 128)),
+    "Mixed_5c": (832, (384, 192, 384, 48, 128, 128)),
+}
+FEATURES = 1024
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Padding (before, after) of TensorFlow's "SAME" mode along one axis, in elements.
+
+    The published weights were trained with it; for an even size and a stride of 2 it is lopsided.
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+class ConvUnit(nn.Module):
+    """Convolution, BatchNorm, ReLU: ``(N, C, T, H, W) -> (N, C', T', H', W')``, "SAME" padded."""
+
+    def __init__(self, cin: int, cout: int, kernel: int = 1, stride: int = 1) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+        # With stride 1 and an odd kernel "SAME" is symmetric, and the convolution pads for free.
+        padding = kernel // 2 if stride == 1 else 0
+        self.conv3d = nn.Conv3d(cin, cout, kernel, stride, padding, bias=False)
+        # The reference implementation's momentum of 0.99 (0.01 here) lags on short trainings.
+        self.bn = nn.BatchNorm3d(cout, eps=1e-3, momentum=0.1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.stride > 1:
+            pads = [same_padding(n, self.kernel, self.stride) for n in x.shape[:1:-1]]
+            x = F.pad(x, [p for pair in pads for p in pair])
+        return F.relu(self.bn(self.conv3d(x)), inplace=True)
+
+
+class MaxPoolSame(nn.Module):
+    """Max-pooling with "SAME" padding; zeros never win since every input is a ReLU's output."""
+
+    def __init__(self, kernel: tuple[int, int, int], stride: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        padding, lopsided = [], False
+        for size, kernel, stride in zip(x.shape[2:], self.kernel, self.stride, strict=True):
+            before, after = same_padding(size, kernel, stride)
+            padding.append(before)
+            lopsided |= before != after
+        # ceil_mode adds the missing element at the end, which is where "SAME" puts it.
+        return F.max_pool3d(x, self.kernel, self.stride, tuple(padding), ceil_mode=lopsided)
+
+
+class Mixed(nn.Module):
+    """One Inception module: four branches, concatenated along the channels."""
+
+    def __init__(self, cin: int, widths: tuple[int, int, int, int, int, int]) -> None:
+        super().__init__()
+        b0, b1a, b1b, b2a, b2b, b3b = widths
+        self.b0 = ConvUnit(cin, b0)
+        self.b1a, self.b1b = ConvUnit(cin, b1a), ConvUnit(b1a, b1b, 3)
+        self.b2a, self.b2b = ConvUnit(cin, b2a), ConvUnit(b2a, b2b, 3)
+        self.b3a, self.b3b = MaxPoolSame((3, 3, 3), (1, 1, 1)), ConvUnit(cin, b3b)
+
+    def forward(self, x: Tensor) -> Tensor:
+        branches = (self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x)))
+        return torch.cat(branches, dim=1)

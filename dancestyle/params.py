@@ -1,0 +1,310 @@
+"""One typed, validated model for every section of ``params.yaml``.
+
+A stage calls :func:`load` with its section's name first of all, so that a misspelt key or a value
+out of range stops it before any work is done, with the key named. The units, the allowed values and
+the reason of each key stand beside it in ``params.yaml``; the models here hold the types and bounds.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+PARAMS_FILE = Path("params.yaml")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class ParamsError(ValueError):
+    """A params file that cannot be used; the message names the file, the key and what is allowed."""
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are errors, values cannot be changed afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Machine(Section):
+    """How a run goes, never what comes out of it: the only section that no stage depends on."""
+
+    workers: Count
+    cluster: str | None
+    precision: Literal["auto", "fp32", "bf16"]
+    devices: int | Literal["auto"]
+    nodes: Positive
+
+
+class Input(Section):
+    """What every net sees: snippets of ``frames`` frames, every ``stride``-th, ``size`` square."""
+
+    frames: Positive
+    stride: Positive
+    size: Annotated[int, Field(ge=32)]
+
+
+class Sample(Section):
+    """The procedural dancers."""
+
+    seed: int
+    videos_per_style: Positive
+    clips_per_video: Positive
+    lets_dance_videos_per_class: Positive
+    general_clips_per_label: Positive
+    stills: Count
+    short_side: Annotated[int, Field(ge=32)]
+    seconds: Rate
+
+
+class KineticsSource(Section):
+    """A Kinetics release on disk."""
+
+    kind: Literal["kinetics"]
+    annotations: list[str]
+    videos: list[str]
+    name: str = "kinetics700"
+
+
+class LetsDanceSource(Section):
+    """Let's Dance on disk: frames, and optionally poses."""
+
+    kind: Literal["lets_dance"]
+    root: str
+    fps: Rate = 25.0
+    class_map: dict[str, str | None]
+
+
+class FolderSource(Section):
+    """Anybody's own videos: one folder a style."""
+
+    kind: Literal["folder"]
+    root: str
+    clip_seconds: Rate = 10.0
+
+
+Source = Annotated[
+    KineticsSource | LetsDanceSource | FolderSource, Field(discriminator="kind")
+]
+
+
+class BuildDataset(Section):
+    """Which sources become the dataset, and how a clip is normalised."""
+
+    sources: Annotated[list[Source], Field(min_length=1)]
+    fps: Rate
+    short_side: Annotated[int, Field(ge=16)]
+    max_seconds: Rate
+    min_frames: Positive
+    short_clips: Literal["loop", "repeat_last", "reject"]
+    gop: Positive
+    crf: Annotated[int, Field(ge=0, le=51)]
+    kinetics400_ids: str | None = None
+
+
+class Subset(Section):
+    """A subset for fine-tuning: ``clips`` Kinetics clips, ``train`` of them to train on."""
+
+    clips: Positive
+    train: Share
+
+
+class Split(Section):
+    """How clips are dealt to train, validation and test."""
+
+    seed: int
+    by: Literal["video", "clip"]
+    train: Share
+    val: Share
+    test: Share
+    subset1: Subset
+    subset2: Subset
+    exclude_seen: bool = True
+
+    @model_validator(mode="after")
+    def _whole(self) -> Split:
+        if abs(self.train + self.val + self.test - 1) > 1e-6:
+            raise ValueError(
+                f"train + val + test must be 1, found {self.train} + {self.val} + {self.test}"
+            )
+        return self
+
+
+class Augment(Section):
+    """Offline augmentation of the training split."""
+
+    seed: int
+    methods: list[Literal["hflip", "vflip", "colour", "noise"]]
+    share: Share
+    brightness: Share
+    saturation: Share
+    noise_sigma: Annotated[float, Field(ge=0)]
+
+
+class Flow(Section):
+    """Optical flow."""
+
+    method: Literal["dis", "farneback", "tvl1", "raft"]
+    short_side: Positive | None
+    bound: Rate
+    options: dict[str, Any] = {}
+
+
+Optimiser = Literal["sgd", "adam", "adamw"]
+
+
+class Tune(Section):
+    """The Optuna study."""
+
+    seed: int
+    stream: Literal["rgb", "flow"]
+    trials: Positive
+    epochs: Positive
+    clips: Positive | None
+    batch_size: Positive
+    lr: tuple[Rate, Rate]
+    dropout: tuple[Share, Share]
+    optimisers: Annotated[list[Optimiser], Field(min_length=1)]
+
+
+class Pretrain(Section):
+    """The weights that everything starts from: published files, or training on the sample's."""
+
+    seed: int
+    checkpoints: dict[Literal["inception_2d", "r50", "r50_nl"], str | None]
+    stills: str | None
+    stills_epochs: Count
+    stills_batch_size: Positive
+    stills_lr: Rate
+    actions: KineticsSource | None
+    epochs: Count
+    batch_size: Positive
+    lr: Rate
+    stills_r50_epochs: Count
+
+
+class Train(Section):
+    """The two streams of the I3D."""
+
+    seed: int
+    epochs: Positive
+    batch_size: Positive
+    schedule: Literal["constant", "one_cycle", "cosine", "multistep"]
+    inflation: Literal["spread", "centre"]
+    freeze_norm: bool
+    use_tuned: bool
+    lr: Rate
+    optimiser: Optimiser
+    dropout: Share
+    head_multiplier: Rate
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Share
+    use_augmented: bool
+
+
+class FinetuneRun(Section):
+    """One fine-tuning run."""
+
+    net: Literal["r50", "r50_nl"]
+    subset: Literal["subset1", "subset2"]
+    schedule: Literal["scheduled", "optimal"]
+    freeze: Literal["none", "stem", "res2", "res3", "res4", "res5"]
+    epochs: Positive
+
+
+class Finetune(Section):
+    """Fine-tuning of the general-action nets."""
+
+    seed: int
+    batch_size: Positive
+    scheduled_lr: Rate
+    scheduled_milestones: list[Positive]
+    scheduled_optimiser: Optimiser
+    runs: dict[str, FinetuneRun]
+
+
+class Evaluate(Section):
+    """Views and fusion at test time."""
+
+    num_clips: Positive
+    num_crops: Annotated[int, Field(ge=1, le=3)]
+    average: Literal["probabilities", "logits"]
+    bootstrap: Count
+    seed: int
+
+
+class ConfusionMatrix(Section):
+    """The confusion matrix and the most confused pairs."""
+
+    model: str
+    pairs: Positive
+
+
+class Report(Section):
+    """The report."""
+
+    title: str
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "machine": Machine,
+    "input": Input,
+    "sample": Sample,
+    "build_dataset": BuildDataset,
+    "split": Split,
+    "augment": Augment,
+    "flow": Flow,
+    "tune": Tune,
+    "pretrain": Pretrain,
+    "train": Train,
+    "finetune": Finetune,
+    "evaluate": Evaluate,
+    "confusion_matrix": ConfusionMatrix,
+    "report": Report,
+}
+
+
+def load(section: str, path: Path | str = PARAMS_FILE) -> Any:
+    """The validated section of a params file.
+
+    Raises:
+        ParamsError: the file or the section is missing, is not YAML, or a key is unknown, missing
+            or out of range; every offending key is listed.
+    """
+    path = Path(path)
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ParamsError(f"{path}: not found; run from the folder that holds it") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ParamsError(f"{path}: not valid YAML: {error}") from None
+    if not isinstance(content, dict) or section not in content:
+        raise ParamsError(f"{path}: section '{section}' is missing")
+    return validate(section, content[section], str(path))
+
+
+def validate(section: str, content: Any, where: str = "params") -> Any:
+    """The validated section from plain values; errors as in :func:`load`."""
+    try:
+        return SECTIONS[section].model_validate(content)
+    except ValidationError as error:
+        raise ParamsError(_explain(section, error, where)) from None
+
+
+def _explain(section: str, error: ValidationError, where: str) -> str:
+    lines = []
+    for item in error.errors():
+        key = ".".join([section, *(str(part) for part in item["loc"])])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"{where}: {key}: unknown key; remove it or correct its spelling")
+        elif item["type"] == "missing":
+            lines.append(f"{where}: {key}: missing")
+        else:
+            found = f", found {item['input']!r}" if not isinstance(item["input"], dict) else ""
+            lines.append(f"{where}: {key}: {item['msg']}{found}")
+    return "\n".join(lines)
