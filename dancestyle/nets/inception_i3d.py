@@ -7,15 +7,13 @@ checkpoints (``Conv3d_1a_7x7``, ``Mixed_3b.b0``, ...), so that they load without
 
 from __future__ import annotations
 
-from collections import OrderedDict
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dancestyle.nets.base import NativeInput, VideoNet
+from dancestyle.nets.base import NativeInput, VideoNet, initialise
 
-# (name, b0, b1a, b1b, b2a, b2b, b3b): the output channels of each branch, figure 3 of the paper.
+# name: (input channels, (b0, b1a, b1b, b2a, b2b, b3b)), the branches of figure 3 of the paper.
 MIXED = {
     "Mixed_3b": (192, (64, 96, 128, 16, 32, 32)),
     "Mixed_3c": (256, (128, 128, 192, 32, 96, 64)),
@@ -89,3 +87,54 @@ class Mixed(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         branches = (self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x)))
         return torch.cat(branches, dim=1)
+
+
+class InceptionI3D(VideoNet):
+    """Inception-v1 I3D, all layers and channels: ``(N, C, T, H, W)``, T >= 8, H and W >= 32.
+
+    64 frames of 224x224 leave the trunk as 8x7x7. The paper averages space wholly and time in
+    overlapping pairs, then averages the logits over time; here the features are averaged instead,
+    which gives the same logits since the head is linear.
+    """
+
+    native = NativeInput(frames=64, stride=1, size=224)
+    feature_size = FEATURES
+    stages = (
+        ("stem", ("Conv3d_1a_7x7", "Conv3d_2b_1x1", "Conv3d_2c_3x3")),
+        ("mixed_3", ("Mixed_3b", "Mixed_3c")),
+        ("mixed_4", ("Mixed_4b", "Mixed_4c", "Mixed_4d", "Mixed_4e", "Mixed_4f")),
+        ("mixed_5", ("Mixed_5b", "Mixed_5c")),
+    )
+
+    def __init__(self, num_classes: int, in_channels: int = 3, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.Conv3d_1a_7x7 = ConvUnit(in_channels, 64, 7, 2)
+        self.MaxPool3d_2a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
+        self.Conv3d_2b_1x1 = ConvUnit(64, 64)
+        self.Conv3d_2c_3x3 = ConvUnit(64, 192, 3)
+        self.MaxPool3d_3a_3x3 = MaxPoolSame((1, 3, 3), (1, 2, 2))
+        self.MaxPool3d_4a_3x3 = MaxPoolSame((3, 3, 3), (2, 2, 2))
+        self.MaxPool3d_5a_2x2 = MaxPoolSame((2, 2, 2), (2, 2, 2))
+        for name, (cin, widths) in MIXED.items():
+            self.add_module(name, Mixed(cin, widths))
+        initialise(self)
+        self._set_head(num_classes, dropout)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """``(N, C, T, H, W) -> (N, 1024, T/8, H/32, W/32)``, each rounded up."""
+        x = self.MaxPool3d_2a_3x3(self.Conv3d_1a_7x7(x))
+        x = self.MaxPool3d_3a_3x3(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)))
+        for name in MIXED:
+            if name == "Mixed_4b":
+                x = self.MaxPool3d_4a_3x3(x)
+            elif name == "Mixed_5b":
+                x = self.MaxPool3d_5a_2x2(x)
+            x = getattr(self, name)(x)
+        return x
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features ``(N, 1024)``."""
+        x = self.trunk(x).mean(dim=(3, 4))  # (N, 1024, T/8)
+        if x.shape[2] > 1:
+            x = F.avg_pool1d(x, 2, stride=1)
+        return x.mean(dim=2)

@@ -1,0 +1,42 @@
+"""Nets over video: tensors in, logits out; nothing here knows of files, params or DVC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from dancestyle.nets.base import NativeInput, VideoNet
+from dancestyle.nets.inception_i3d import InceptionI3D
+from dancestyle.nets.resnet_i3d import ResNetI3D
+
+_NETS: dict[str, Callable[..., VideoNet]] = {
+    "i3d_inception": InceptionI3D,
+    "i3d_r50": ResNetI3D,
+    "i3d_r50_nl": partial(ResNetI3D, non_local="dot_product"),
+}
+
+
+def names() -> list[str]:
+    """All nets that :func:`create` knows."""
+    return list(_NETS)
+
+
+def create(
+    name: str, num_classes: int, in_channels: int = 3, dropout: float = 0.5, **options: object
+) -> VideoNet:
+    """A freshly initialised net, mapping ``(N, C, T, H, W)`` to logits ``(N, num_classes)``.
+
+    Raises:
+        ValueError: the name is unknown, or an option is not one of the net's.
+    """
+    if name not in _NETS:
+        raise ValueError(f"no net '{name}'; the nets are: {', '.join(_NETS)}")
+    try:
+        return _NETS[name](
+            num_classes=num_classes, in_channels=in_channels, dropout=dropout, **options
+        )
+    except TypeError as error:
+        raise ValueError(f"net '{name}' does not take these options: {error}") from None
+
+
+__all__ = ["NativeInput", "VideoNet", "create", "names"]

@@ -1,0 +1,126 @@
+"""ResNet-50 inflated to 3D, plain and with non-local blocks: the study's two fine-tuned models.
+
+Sources: Wang et al., "Non-local Neural Networks", CVPR 2018, table 1 and section 4.1 (the I3D
+baseline and where the blocks go); MMAction2's configurations ``i3d_imagenet-pretrained-r50_8xb8-
+32x2x1`` and ``..-r50-nl-dot-product_8xb8-32x2x1`` (temporal strides, which blocks are inflated).
+Module names are torchvision's, so that a 2D ResNet-50 inflates without a renaming table.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from dancestyle.nets.base import (
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NativeInput,
+    VideoNet,
+    initialise,
+)
+from dancestyle.nets.non_local import NonLocalBlock
+
+DEPTHS = (3, 4, 6, 3)
+# Blocks whose first 1x1 convolution becomes 3x1x1.
+INFLATED = ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0))
+# Blocks that a non-local block follows: two in res3, three in res4.
+NON_LOCAL = ((0, 0, 0), (0, 1, 0, 1), (0, 1, 0, 1, 0, 1), (0, 0, 0))
+EXPANSION = 4
+
+
+class Bottleneck(nn.Module):
+    """1x1x1 (or 3x1x1), 1x3x3, 1x1x1 and the shortcut; space is strided in the middle one."""
+
+    def __init__(self, cin: int, width: int, stride: int, inflated: bool) -> None:
+        super().__init__()
+        temporal = 3 if inflated else 1
+        self.conv1 = nn.Conv3d(
+            cin, width, (temporal, 1, 1), padding=(temporal // 2, 0, 0), bias=False
+        )
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, (1, 3, 3), (1, stride, stride), (0, 1, 1), bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, width * EXPANSION, 1, bias=False)
+        self.bn3 = nn.BatchNorm3d(width * EXPANSION)
+        self.downsample: nn.Sequential | None = None
+        if stride > 1 or cin != width * EXPANSION:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(cin, width * EXPANSION, 1, (1, stride, stride), bias=False),
+                nn.BatchNorm3d(width * EXPANSION),
+            )
+        self.non_local: NonLocalBlock | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        shortcut = x if self.downsample is None else self.downsample(x)
+        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = F.relu(self.bn3(self.conv3(x)) + shortcut, inplace=True)
+        return x if self.non_local is None else self.non_local(x)
+
+
+class ResNetI3D(VideoNet):
+    """I3D ResNet-50: ``(N, C, T, H, W)``, T >= 8, H and W >= 32.
+
+    32 frames of 224x224 leave the trunk as 4x7x7: time is halved by the first convolution and by
+    each of the two pools, space as in the 2D net.
+
+    Args:
+        num_classes: size of the head.
+        in_channels: 3 for RGB, 2 for flow.
+        dropout: probability before the head.
+        non_local: a mode of :class:`~dancestyle.nets.non_local.NonLocalBlock`, or None for plain.
+    """
+
+    native = NativeInput(frames=32, stride=2, size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    feature_size = 512 * EXPANSION
+    stages = (
+        ("stem", ("conv1", "bn1")),
+        ("res2", ("layer1",)),
+        ("res3", ("layer2",)),
+        ("res4", ("layer3",)),
+        ("res5", ("layer4",)),
+    )
+
+    def __init__(
+        self,
+        num_classes: int,
+        in_channels: int = 3,
+        dropout: float = 0.5,
+        non_local: str | None = None,
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv3d(in_channels, 64, (5, 7, 7), 2, (2, 3, 3), bias=False)
+        self.bn1 = nn.BatchNorm3d(64)
+        self.maxpool = nn.MaxPool3d((1, 3, 3), 2, (0, 1, 1))
+        self.pool2 = nn.MaxPool3d((2, 1, 1), (2, 1, 1))
+        cin = 64
+        for index, depth in enumerate(DEPTHS):
+            width = 64 * 2**index
+            blocks = []
+            for block in range(depth):
+                stride = 2 if block == 0 and index > 0 else 1
+                blocks.append(Bottleneck(cin, width, stride, bool(INFLATED[index][block])))
+                cin = width * EXPANSION
+            self.add_module(f"layer{index + 1}", nn.Sequential(*blocks))
+        initialise(self)
+        if non_local is not None:
+            self._add_non_local(non_local)
+        self._set_head(num_classes, dropout)
+
+    def _add_non_local(self, mode: str) -> None:
+        for index, where in enumerate(NON_LOCAL):
+            for block, wanted in zip(getattr(self, f"layer{index + 1}"), where, strict=True):
+                if wanted:
+                    block.non_local = NonLocalBlock(block.conv3.out_channels, mode)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """``(N, C, T, H, W) -> (N, 2048, T/8, H/32, W/32)``."""
+        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        x = self.layer1(x)
+        if x.shape[2] > 1:
+            x = self.pool2(x)
+        return self.layer4(self.layer3(self.layer2(x)))
+
+    def features(self, x: Tensor) -> Tensor:
+        """Pooled features ``(N, 2048)``."""
+        return self.trunk(x).mean(dim=(2, 3, 4))
