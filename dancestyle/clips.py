@@ -160,7 +160,7 @@ def _write_rows(
 
 
 def _quoted(value: object) -> str:
-    """A CSV field, quoted if it must be (``csv.writer`` forgets to when it holds a bare ``\\r``)."""
+    """A CSV field, quoted if it must be (``csv.writer`` forgets a bare ``\\r``)."""
     text = str(value)
     return '"' + text.replace('"', '""') + '"' if any(c in text for c in ',"\r\n') else text
 
@@ -185,4 +185,5 @@ def _read_rows(path: Path | str, columns: Sequence[str]) -> Iterator[tuple[int, 
                     )
                 yield reader.line_num, dict(zip(header, row, strict=True))
         except (csv.Error, UnicodeDecodeError) as error:
-            raise ClipTableError(f"{path}: line {reader.line_num + 1}: not CSV: {error}") from None
+            line = reader.line_num + isinstance(error, UnicodeDecodeError)
+            raise ClipTableError(f"{path}: line {line}: not CSV: {error}") from None

@@ -74,7 +74,7 @@ def test_write_refuses_two_of_a_name(tmp_path: Path) -> None:
         (",75,", ",,", "line 2: column frames"),
         ("frames", "pictures", "line 1: the columns must be"),
         (",48\n", "\n", "line 2: 10 columns expected, found 9"),
-        ("zumba", '"zum"ba', "line 2: not CSV"),
+        ("zumba", '"zum"ba', "line [23]: not CSV"),
     ],
 )
 def test_read_names_the_place(tmp_path: Path, old: str, new: str, words: str) -> None:
