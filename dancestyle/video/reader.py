@@ -179,7 +179,9 @@ class _Source:
         self._check_size(stream.codec_context.width, stream.codec_context.height)
         stream.thread_type = "NONE"
         stream.codec_context.thread_count = 1
-        stream.codec_context.options = {"max_pixels": str(self._max_pixels)}
+        # A stream may change its size on the way; the decoder's own limit counts padding too.
+        limit = min(2 * self._max_pixels + (1 << 20), (1 << 31) - 1)
+        stream.codec_context.options = {"max_pixels": str(limit)}
         return stream
 
     def _check_size(self, width: int, height: int) -> None:
@@ -335,10 +337,10 @@ def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
 
 
 class ClipReader:
-    """Random access to a clip of the dataset: steady rate, no B-frames, short distance of keyframes.
+    """Random access to a clip of the dataset: steady rate, no B-frames, many keyframes.
 
-    The file is opened at the first read and stays open until :meth:`close`. An object may be sent to
-    another process; it opens the file anew there.
+    The file stays open until :meth:`close`, and the next read opens it again. An object may be sent
+    to another process, where it opens the file anew.
 
     Attributes:
         frames: number of frames

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from dancestyle.video.reader import ClipReader, VideoError, decode
+from dancestyle.video.writer import write_clip
+from tests.video import make
+
+
+def pictures(count: int, height: int = 64, width: int = 96) -> np.ndarray:
+    return np.stack([make.picture(i, height, width) for i in range(count)])
+
+
+def test_what_is_written_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    assert write_clip(path, pictures(40)) == 40
+    frames = decode(path)
+    assert frames.shape == (40, 64, 96, 3)
+    assert np.abs(frames.astype(int) - pictures(40)).mean() < 4
+
+
+def test_same_frames_same_bytes(tmp_path: Path) -> None:
+    for name in ("a.mp4", "b.mp4"):
+        write_clip(tmp_path / name, iter(pictures(20)))
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+
+
+def test_keyframes_come_steadily(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    scenes = np.repeat(rng.integers(0, 255, (5, 32, 32, 3), dtype=np.uint8), 9, axis=0)
+    write_clip(tmp_path / "a.mp4", scenes, gop=8)
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        packets = [p for p in container.demux(video=0) if p.size]
+    assert [i for i, p in enumerate(packets) if p.is_keyframe] == list(range(0, 45, 8))
+    assert all(p.pts == p.dts for p in packets)
+
+
+@pytest.mark.parametrize(
+    ("frames", "message"),
+    [
+        (np.zeros((0, 4, 4, 3), np.uint8), "no frames"),
+        (np.zeros((2, 5, 4, 3), np.uint8), "even sides"),
+        (np.zeros((2, 4, 4, 3), np.float32), "uint8"),
+        ([np.zeros((4, 4, 3), np.uint8), np.zeros((6, 4, 3), np.uint8)], "frame 1"),
+    ],
+)
+def test_wrong_frames(tmp_path: Path, frames: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        write_clip(tmp_path / "a.mp4", frames)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_random_access_equals_reading_all(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 40, (50, 32, 48, 3), dtype=np.uint8)
+    write_clip(path, noise + np.arange(50, dtype=np.uint8)[:, None, None, None] * 4, gop=8)
+    whole = decode(path)
+    with ClipReader(path) as reader:
+        assert (reader.frames, reader.fps, reader.width, reader.height) == (50, 25.0, 48, 32)
+        for _ in range(40):
+            wanted = rng.integers(0, 50, 6)
+            assert np.array_equal(reader.read(wanted), whole[wanted])
+        assert np.array_equal(reader.read(range(50)), whole)
+        assert np.array_equal(reader.read([49, 0, 49]), whole[[49, 0, 49]])
+        assert reader.read([3], size=(16, 20)).shape == (1, 16, 20, 3)
+        reader.close()
+        assert np.array_equal(reader.read([7]), whole[[7]])
+
+
+def test_random_access_decodes_only_what_it_must(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.mp4"
+    write_clip(path, pictures(48), gop=8)
+    reader = ClipReader(path)
+    decoded = []
+    original = ClipReader._index
+
+    def count(self: ClipReader, ticks: int) -> int:
+        decoded.append(ticks)
+        return original(self, ticks)
+
+    monkeypatch.setattr(ClipReader, "_index", count)
+    reader.read([33, 34, 47])
+    assert len(decoded) == 3 + 8  # 32 to 34, then 40 to 47
+
+
+def test_random_access_outside(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", pictures(4))
+    reader = ClipReader(tmp_path / "a.mp4")
+    for wanted in ([4], [-1], []):
+        with pytest.raises(IndexError):
+            reader.read(wanted)
+    (tmp_path / "b.mp4").write_text("no")
+    with pytest.raises(VideoError):
+        ClipReader(tmp_path / "b.mp4")
+
+
+def test_readers_travel_to_other_processes(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", pictures(4))
+    reader = pickle.loads(pickle.dumps(ClipReader(tmp_path / "a.mp4")))
+    assert reader.read([2]).shape == (1, 64, 96, 3)
