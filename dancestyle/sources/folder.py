@@ -1,0 +1,101 @@
+"""Anybody's own videos: one folder a style, videos of any length and format anywhere below it.
+
+``<root>/<style>/**/*.{mp4,avi,mkv,mov,webm,...}``. The styles need not be the study's: the names of
+the folders are the labels. A video longer than a clip is cut into several, which share its
+``video_id``, so that a split never divides it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from pathlib import Path
+
+from dancestyle.clips import Rejected
+from dancestyle.labels import normalise
+from dancestyle.sources.base import (
+    VIDEO_SUFFIXES,
+    Found,
+    SourceClip,
+    SourceError,
+    printable,
+    split_suffix,
+    walk,
+)
+from dancestyle.video.duration import seconds
+from dancestyle.video.errors import VideoError
+
+NAME = "folder"
+MAX_NAME = 100
+"""Longest readable part of a clip id; file systems allow 255 bytes for a name."""
+
+
+def safe_name(relative: str) -> str:
+    """A relative path as a name that is safe for a file, readable, and unlike any other path's.
+
+    >>> safe_name("salsa/my first class.mp4")
+    'salsa-my-first-class-5b3bd7c5'
+    """
+    digest = hashlib.sha256(relative.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    stem = split_suffix(relative, VIDEO_SUFFIXES) or relative
+    words = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[-MAX_NAME:].strip("-")
+    return f"{words}-{digest}" if words else digest
+
+
+def pieces(duration: float, clip_seconds: float) -> list[tuple[float, float | None]]:
+    """``(start, end)`` of the clips of a video, in seconds.
+
+    A rest shorter than half a clip stays with the last one; the last clip has no end, since the
+    duration is only what the file claims.
+
+    >>> pieces(24, 10)
+    [(0.0, 10.0), (10.0, None)]
+    """
+    count = max(1, math.ceil(round(duration / clip_seconds, 6) - 0.5))
+    starts = [number * float(clip_seconds) for number in range(count)]
+    return [(start, start + clip_seconds) for start in starts[:-1]] + [(starts[-1], None)]
+
+
+def read(root: str, clip_seconds: float = 10.0) -> Found:
+    """The clips of all videos in the folders of ``root``.
+
+    Raises:
+        SourceError: ``root`` is not there or holds no folder with a video.
+    """
+    found = Found()
+    if not Path(root).is_dir():
+        raise SourceError(
+            f"build_dataset.sources (folder): root: {root} is not a folder; correct the path"
+        )
+    videos = 0
+    for folder, names in walk(root):
+        for name in names:
+            if split_suffix(name, VIDEO_SUFFIXES) is None:
+                continue
+            path = folder / name
+            parts = path.relative_to(root).parts
+            label = printable(normalise(parts[0])) if len(parts) > 1 else ""
+            if not label:
+                reason = "not in a folder that names its style"
+                found.rejected.append(Rejected(NAME, printable(path), "", reason))
+                continue
+            try:
+                duration = seconds(path)
+            except VideoError as error:
+                found.rejected.append(Rejected(NAME, printable(path), label, error.reason))
+                continue
+            videos += 1
+            video_id = safe_name("/".join(parts))
+            found.clips += [
+                SourceClip(f"{video_id}_{n:03d}", video_id, NAME, label, str(path), start, end)
+                for n, (start, end) in enumerate(pieces(duration, clip_seconds))
+            ]
+    if not found.clips and not found.rejected:
+        raise SourceError(
+            f"build_dataset.sources (folder): root: no videos in {root}; it needs a folder "
+            "for each style with videos in it"
+        )
+    found.clips.sort(key=lambda clip: clip.clip_id)
+    found.counts = {"videos": videos}
+    return found
