@@ -172,20 +172,28 @@ class Tune(Section):
     optimisers: Annotated[list[Optimiser], Field(min_length=1)]
 
 
+class Actions(Section):
+    """The general-action clips that stand in for Kinetics-400; none with published weights."""
+
+    source: KineticsSource | None
+
+
 class Pretrain(Section):
     """The weights that everything starts from: published files, or training on the sample's."""
 
     seed: int
-    checkpoints: dict[Literal["inception_2d", "r50", "r50_nl"], str | None]
+    checkpoints: dict[Literal["inception_2d", "resnet_2d", "r50", "r50_nl"], str | None]
     stills: str | None
     stills_epochs: Count
     stills_batch_size: Positive
     stills_lr: Rate
-    actions: KineticsSource | None
     epochs: Count
     batch_size: Positive
     lr: Rate
     stills_r50_epochs: Count
+    inflation: Literal["spread", "centre"]
+    freeze_norm: bool
+    head_multiplier: Rate
 
 
 class Train(Section):
@@ -196,6 +204,7 @@ class Train(Section):
     batch_size: Positive
     schedule: Literal["constant", "one_cycle", "cosine", "multistep"]
     inflation: Literal["spread", "centre"]
+    milestones: list[Positive]
     freeze_norm: bool
     use_tuned: bool
     lr: Rate
@@ -225,6 +234,7 @@ class Finetune(Section):
     scheduled_lr: Rate
     scheduled_milestones: list[Positive]
     scheduled_optimiser: Optimiser
+    freeze_norm: bool
     runs: dict[str, FinetuneRun]
 
 
@@ -234,6 +244,9 @@ class Evaluate(Section):
     num_clips: Positive
     num_crops: Annotated[int, Field(ge=1, le=3)]
     average: Literal["probabilities", "logits"]
+    fusion: Literal["probabilities", "logits"]
+    fit_weights: bool
+    ensemble_with_streams: bool
     bootstrap: Count
     seed: int
 
@@ -260,6 +273,7 @@ SECTIONS: dict[str, type[Section]] = {
     "augment": Augment,
     "flow": Flow,
     "tune": Tune,
+    "actions": Actions,
     "pretrain": Pretrain,
     "train": Train,
     "finetune": Finetune,

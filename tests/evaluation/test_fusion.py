@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import table_of
 
 from dancestyle.evaluation import metrics
 from dancestyle.evaluation.fusion import FusionError, Method, fit_weights, fuse
 from dancestyle.evaluation.predictions import PredictionError
-from made_up import table_of
 
 QUICK = settings(max_examples=25, deadline=None)
 methods = st.sampled_from(["probabilities", "logits"])

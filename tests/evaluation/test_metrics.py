@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import table_of
 from sklearn import metrics as sk
 
 from dancestyle.evaluation import metrics, predictions
 from dancestyle.evaluation.predictions import Predictions
-from made_up import table_of
 
 QUICK = settings(max_examples=25, deadline=None)
 tables = st.builds(

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_up import table_of
 
 from dancestyle.evaluation import predictions
 from dancestyle.evaluation.predictions import PredictionError
-from made_up import table_of
 
 
 def test_a_table_read_back_is_the_one_written(tmp_path: Path) -> None:

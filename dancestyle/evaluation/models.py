@@ -1,0 +1,140 @@
+"""Model files over clips: prediction tables of our nets and of the general-action nets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from dancestyle.clips import Clip
+from dancestyle.evaluation import general, views
+from dancestyle.evaluation.predictions import Predictions, table
+from dancestyle.training import machine
+from dancestyle.training.checkpoints import LoadedModel, load_model
+from dancestyle.training.data import FLOW_DIR, load_views
+
+Array = npt.NDArray[np.float64]
+
+
+class ModelError(ValueError):
+    """A model that does not fit the clips; the message says what to run again."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """How a clip is seen at test time.
+
+    Attributes:
+        num_clips: snippets spread over a clip.
+        num_crops: 1 (centre) or 3.
+        average: what is averaged over the views.
+        batch_size: most views that a net sees at once.
+        precision: ``auto``, ``fp32`` or ``bf16``.
+        flow_dir: where the flow of clips is stored.
+    """
+
+    num_clips: int = 3
+    num_crops: int = 1
+    average: views.Average = "probabilities"
+    batch_size: int = 8
+    precision: str = "auto"
+    flow_dir: Path = FLOW_DIR
+
+
+def predict(
+    path: Path | str, clips: Sequence[Clip], labels: Sequence[str], how: Views
+) -> Predictions:
+    """What a model of ours says of clips.
+
+    Raises:
+        ModelError: the model was trained on another label set.
+        CheckpointError: the file is missing or not one of ours.
+    """
+    model = _load(path)
+    if list(model.meta.labels) != list(labels):
+        raise ModelError(
+            f"{path}: trained on {len(model.meta.labels)} labels, the clips have {len(labels)} or "
+            "others; train it again on this dataset"
+        )
+    return _table(_probabilities(path, model, clips, how), clips, labels)
+
+
+def predict_general(
+    path: Path | str,
+    clips: Sequence[Clip],
+    train: Sequence[Clip],
+    labels: Sequence[str],
+    how: Views,
+) -> Predictions:
+    """What a net that has only seen general actions says of clips; see :mod:`.general`.
+
+    ``train`` gives the class means where its head knows none of the labels.
+    """
+    model = _load(path)
+    if general.known_labels(model.meta.labels, labels):
+        probabilities = general.read_head(
+            _probabilities(path, model, clips, how), model.meta.labels, labels
+        )
+    else:
+        truth = np.array([clip.label_id for clip in train], dtype=np.int64)
+        features = _features(path, model, [*train, *clips], how)
+        probabilities = general.nearest_class_mean(
+            features[: len(train)], truth, features[len(train) :], len(labels)
+        )
+    return _table(probabilities, clips, labels)
+
+
+def _load(path: Path | str) -> LoadedModel:
+    model = load_model(path)
+    model.net.to(_device(), memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+    return model
+
+
+def _device() -> str:
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _probabilities(
+    path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: Views
+) -> Array:
+    return views.predict(
+        model.net,
+        clips,
+        partial(_views_of, model=model, how=how),
+        how.batch_size,
+        how.average,
+        desc=Path(path).stem,
+        context=partial(machine.autocast, how.precision),
+        device=_device(),
+    )
+
+
+def _features(path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: Views) -> Array:
+    return views.mean_over_views(
+        lambda x: model.net.features(x).float(),
+        clips,
+        partial(_views_of, model=model, how=how),
+        how.batch_size,
+        desc=Path(path).stem,
+        context=partial(machine.autocast, how.precision),
+        device=_device(),
+    )
+
+
+def _views_of(clip: Clip, model: LoadedModel, how: Views) -> torch.Tensor:
+    return load_views(clip, model.meta.input, how.num_clips, how.num_crops, how.flow_dir)
+
+
+def _table(probabilities: Array, clips: Sequence[Clip], labels: Sequence[str]) -> Predictions:
+    return table(
+        labels,
+        [clip.clip_id for clip in clips],
+        [clip.video_id for clip in clips],
+        [clip.label_id for clip in clips],
+        probabilities,
+    )

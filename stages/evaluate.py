@@ -1,0 +1,101 @@
+"""Score every model on the common test split: ``python -m stages.evaluate``.
+
+Reads the models, ``data/splits/*.csv`` and what clips and flow are stored; writes one table a
+model to ``data/predictions/``, their scores to ``metrics/evaluate.json``, and intervals, scores by
+label and paired tests to ``metrics/evaluate_details.json``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dancestyle import clips, params
+from dancestyle.evaluation import baselines, fusion, models, predictions, scoring
+from dancestyle.evaluation.predictions import Predictions
+from dancestyle.files import write_json
+from dancestyle.labels import labels_of
+
+SPLITS = Path("data/splits")
+PREDICTIONS = Path("data/predictions")
+PRETRAINED = Path("models/pretrained")
+FINETUNED = Path("models/finetune")
+
+
+def main() -> None:
+    config: params.Evaluate = params.load("evaluate")
+    runs = params.load("finetune").runs
+    how = models.Views(
+        num_clips=config.num_clips,
+        num_crops=config.num_crops,
+        average=config.average,
+        precision=params.load("machine").precision,
+    )
+    labels = labels_of(clips.read("data/dataset/clips.csv"))
+    train, val, test = (clips.read(SPLITS / f"{name}.csv") for name in ("train", "val", "test"))
+
+    weights: dict[str, list[float]] = {}
+
+    def fused(name: str, members: list[str], paths: list[Path]) -> Predictions:
+        """The members' tables joined; fitted weights come from the validation split."""
+        if config.fit_weights:
+            validation = [models.predict(path, val, labels, how) for path in paths]
+            weights[name] = fusion.fit_weights(validation, config.fusion)
+        return fusion.fuse([tables[one] for one in members], weights.get(name), config.fusion)
+
+    tables: dict[str, Predictions] = {}
+    paths = {stream: Path(f"models/{stream}.ckpt") for stream in scoring.STREAMS}
+    for stream, path in paths.items():
+        tables[stream] = models.predict(path, test, labels, how)
+    tables[scoring.TWO_STREAM] = fused(
+        scoring.TWO_STREAM, list(scoring.STREAMS), [paths[one] for one in scoring.STREAMS]
+    )
+
+    subsets: dict[str, Predictions] = {}
+    parents: dict[str, str] = {}
+    for run, setting in runs.items():
+        name = scoring.FINETUNED + run
+        paths[name] = FINETUNED / f"{run}.ckpt"
+        own = clips.read(SPLITS / f"{setting.subset}_test.csv")
+        tables[name] = models.predict(paths[name], test, labels, how)
+        subsets[name] = models.predict(paths[name], own, labels, how)
+        parents[name] = scoring.GENERAL + setting.net
+    members = list(subsets) + (list(scoring.STREAMS) if config.ensemble_with_streams else [])
+    if members:
+        tables[scoring.ENSEMBLE] = fused(scoring.ENSEMBLE, members, [paths[one] for one in members])
+
+    for net in sorted({setting.net for setting in runs.values()}):
+        tables[scoring.GENERAL + net] = models.predict_general(
+            PRETRAINED / f"{net}.ckpt", test, train, labels, how
+        )
+    for name in baselines.FEATURES:
+        tables[name] = baselines.predict(name, train, test, labels)
+
+    for name, one in tables.items():
+        predictions.write(PREDICTIONS / f"{name}.csv", one)
+    for name, one in subsets.items():
+        predictions.write(PREDICTIONS / "subsets" / f"{name}.csv", one)
+    write_json("metrics/evaluate.json", scoring.summary(tables, subsets))
+    write_json(
+        "metrics/evaluate_details.json",
+        scoring.details(
+            tables,
+            subsets,
+            parents,
+            resamples=config.bootstrap,
+            seed=config.seed,
+            facts={
+                "fusion": config.fusion,
+                "weights": weights or "equal",
+                "ensemble": members,
+                "test_clips_of_training_videos": sum(
+                    clip.video_id in {other.video_id for other in train} for clip in test
+                ),
+            },
+        ),
+    )
+    for name in scoring.in_order(tables):
+        print(f"{name:28} top-1 {tables[name].correct.mean():.4f}")
+
+
+if __name__ == "__main__":
+    main()
