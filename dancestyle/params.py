@@ -125,6 +125,8 @@ class Split(Section):
     subset1: Subset
     subset2: Subset
     exclude_seen: bool = True
+    min_val: Count = 0
+    min_test: Count = 0
 
     @model_validator(mode="after")
     def _whole(self) -> Split:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
 
@@ -130,7 +129,3 @@ def count_parameters(net: nn.Module) -> int:
     """Number of learnable scalars, frozen ones included."""
     return sum(p.numel() for p in net.parameters())
 
-
-def fast_layout(net: nn.Module) -> nn.Module:
-    """Weights in channels-last order, which the CPU and tensor-core kernels run fastest in."""
-    return net.to(memory_format=torch.channels_last_3d)

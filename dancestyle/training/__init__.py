@@ -1,0 +1,1 @@
+"""Training: data, loss, schedules, checkpoints; one ``fit`` for every stage that trains."""

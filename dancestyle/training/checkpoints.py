@@ -1,0 +1,106 @@
+"""Our own model files: a net with its weights, classes and input, in one file."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dancestyle import nets
+from dancestyle.files import write_bytes
+from dancestyle.nets.base import VideoNet
+from dancestyle.training.data import InputSpec
+
+FORMAT = "dancestyle-1"
+
+
+class CheckpointError(ValueError):
+    """A model file that cannot be used; the message names it and says what was expected."""
+
+
+@dataclass(frozen=True)
+class ModelMeta:
+    """What a net needs besides its weights; ``labels`` are the classes in the order of the logits."""
+
+    net: str
+    labels: tuple[str, ...]
+    input: InputSpec
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def modality(self) -> str:
+        """``rgb`` or ``flow``."""
+        return self.input.modality
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A net in evaluation mode and what belongs to it."""
+
+    net: VideoNet
+    meta: ModelMeta
+
+
+def to_bytes(content: Any) -> bytes:
+    """``torch.save`` into memory: the same content gives the same bytes whatever the file's name."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    return buffer.getvalue()
+
+
+def save_weights(path: Path | str, weights: Mapping[str, Tensor], **facts: Any) -> None:
+    """Write weights and plain facts about them."""
+    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
+    write_bytes(path, to_bytes({"format": FORMAT, **facts, "state_dict": tensors}))
+
+
+def read_weights(path: Path | str) -> dict[str, Any]:
+    """The content of a file of :func:`save_weights`; nothing in it is executed.
+
+    Raises:
+        CheckpointError: the file is missing, is no checkpoint, or wants to run code.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise CheckpointError(f"{path}: not found; `dvc repro` or `dvc pull` makes it") from None
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: refused, since it holds more than tensors and plain values and would run "
+            f"code when loaded ({str(error).splitlines()[0]})"
+        ) from None
+    except (RuntimeError, EOFError, OSError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint, or damaged: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: not a model file of this project (format {FORMAT})")
+    return content
+
+
+def save_model(path: Path | str, net: VideoNet, meta: ModelMeta) -> None:
+    """Write a net and its :class:`ModelMeta`, whole or not at all."""
+    facts = asdict(meta)
+    facts["labels"] = list(meta.labels)
+    save_weights(path, net.state_dict(), **facts)
+
+
+def load_model(path: Path | str) -> LoadedModel:
+    """Read a file of :func:`save_model`, ready for inference.
+
+    Raises:
+        CheckpointError: as in :func:`read_weights`, or the weights do not fit the net.
+    """
+    content = read_weights(path)
+    try:
+        spec = InputSpec(**content["input"])
+        meta = ModelMeta(content["net"], tuple(content["labels"]), spec, content["options"])
+        net = nets.create(meta.net, len(meta.labels), in_channels=spec.channels, **meta.options)
+        net.load_state_dict(content["state_dict"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(f"{path}: does not describe one of our nets: {error}") from None
+    return LoadedModel(net.eval(), meta)

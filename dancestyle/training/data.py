@@ -1,0 +1,215 @@
+"""Snippets of clips as tensors: random ones to train on, fixed views to test on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from dancestyle.clips import Clip
+from dancestyle.flow.store import FlowReader
+from dancestyle.seeds import derive, rng
+from dancestyle.video import snippets, transforms
+from dancestyle.video.reader import ClipReader
+
+FLOW_DIR = Path("data/flow")
+MODALITIES = ("rgb", "flow")
+CHANNELS = {"rgb": 3, "flow": 2}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a net is fed with, kept inside its checkpoint.
+
+    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow in pixels that becomes 1;
+    ``crop`` is the side of a test view as a share of the clip's shorter side (study: 224 of 256).
+    """
+
+    modality: str
+    frames: int
+    stride: int
+    size: int
+    mean: tuple[float, ...] = (127.5, 127.5, 127.5)
+    std: tuple[float, ...] = (127.5, 127.5, 127.5)
+    bound: float = 20.0
+    crop: float = 0.875
+
+    @property
+    def channels(self) -> int:
+        """3 for RGB, 2 for flow."""
+        return CHANNELS[self.modality]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """Random changes of a training snippet, one draw a snippet.
+
+    ``smallest_crop`` is the smallest crop's side as a share of the shorter side; ``mirror`` the
+    probability of exchanging left and right; ``jitter`` the strength of brightness and contrast.
+    """
+
+    smallest_crop: float = 0.8
+    mirror: float = 0.5
+    jitter: float = 0.2
+
+
+def flow_path(clip_id: str, flow_dir: Path | str = FLOW_DIR) -> Path:
+    """Where the flow of a clip is stored."""
+    return Path(flow_dir) / f"{clip_id}.mkv"
+
+
+def _read(clip: Clip, spec: InputSpec, indices: np.ndarray, flow_dir: Path | str) -> np.ndarray:
+    """Frames ``(T, H, W, 3)`` or fields ``(T, H, W, 2)``; the last frame has no field of its own."""
+    if spec.modality == "rgb":
+        with ClipReader(clip.path) as reader:
+            return reader.read(indices)
+    with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
+        return flow.read(np.minimum(indices, flow.fields - 1))
+
+
+def _tensor(array: np.ndarray, spec: InputSpec) -> Tensor:
+    if spec.modality == "rgb":
+        return transforms.rgb_tensor(array, spec.mean, spec.std)
+    return transforms.flow_tensor(array, spec.bound)
+
+
+def load_snippet(
+    clip: Clip,
+    spec: InputSpec,
+    augmentation: Augmentation,
+    generator: np.random.Generator,
+    flow_dir: Path | str = FLOW_DIR,
+) -> Tensor:
+    """A random, augmented snippet ``(C, T, S, S)``, normalised for the net."""
+    start = snippets.random_start(clip.frames, spec.frames, spec.stride, generator)
+    indices = snippets.snippet_indices(clip.frames, spec.frames, spec.stride, start)
+    array = _read(clip, spec, indices, flow_dir)
+    box = transforms.random_box(*array.shape[1:3], augmentation.smallest_crop, generator)
+    mirrored = generator.random() < augmentation.mirror
+    array = transforms.crop_resize(array, box, spec.size)
+    if spec.modality == "rgb":
+        array = transforms.jitter_colour(array, augmentation.jitter, generator)
+        x = _tensor(array, spec)
+        return transforms.mirror_rgb(x) if mirrored else x
+    x = _tensor(array * np.float32(spec.size / box[2]), spec)
+    return transforms.mirror_flow(x) if mirrored else x
+
+
+def load_views(
+    clip: Clip,
+    spec: InputSpec,
+    num_clips: int = 1,
+    num_crops: int = 1,
+    flow_dir: Path | str = FLOW_DIR,
+) -> Tensor:
+    """The fixed views ``(num_clips * num_crops, C, T, S, S)`` of a clip, normalised for the net."""
+    starts = snippets.view_starts(clip.frames, spec.frames, spec.stride, num_clips)
+    views = []
+    for start in starts:
+        indices = snippets.snippet_indices(clip.frames, spec.frames, spec.stride, start)
+        array = _read(clip, spec, indices, flow_dir)
+        for crop in range(num_crops):
+            box = transforms.view_box(*array.shape[1:3], spec.crop, crop, num_crops)
+            cut = transforms.crop_resize(array, box, spec.size)
+            if spec.modality == "flow":
+                cut = cut * np.float32(spec.size / box[2])
+            views.append(_tensor(cut, spec))
+    return torch.stack(views)
+
+
+class TrainSnippets(Dataset[tuple[Tensor, int]]):
+    """Item ``(epoch, index)``: the random snippet of a clip in that epoch, and its label's number.
+
+    What is drawn depends on the seed, the epoch and the clip alone, so the number of workers, a
+    restart or the order of the clips change nothing.
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        spec: InputSpec,
+        augmentation: Augmentation,
+        seed: int,
+        flow_dir: Path | str = FLOW_DIR,
+    ) -> None:
+        self.clips, self.spec, self.augmentation = list(clips), spec, augmentation
+        self.seed, self.flow_dir = seed, flow_dir
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+        epoch, index = key
+        clip = self.clips[index]
+        generator = rng(self.seed, "snippet", epoch, clip.clip_id)
+        x = load_snippet(clip, self.spec, self.augmentation, generator, self.flow_dir)
+        return x, clip.label_id
+
+
+class MiddleViews(Dataset[tuple[Tensor, int]]):
+    """Item ``index``: the middle view of a clip and its label's number."""
+
+    def __init__(
+        self, clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str = FLOW_DIR
+    ) -> None:
+        self.clips, self.spec, self.flow_dir = list(clips), spec, flow_dir
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        clip = self.clips[index]
+        return load_views(clip, self.spec, flow_dir=self.flow_dir)[0], clip.label_id
+
+
+class EpochSampler(Sampler[tuple[int, int]]):
+    """A new seeded order each epoch, as ``(epoch, index)``; ``limit`` items of it at most."""
+
+    def __init__(self, length: int, seed: int, limit: int | None = None) -> None:
+        self.length, self.seed, self.epoch = length, seed, 0
+        self.count = min(length, limit or length)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the trainer before each epoch, also after a restart."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        order = rng(self.seed, "order", self.epoch).permutation(self.length)[: self.count]
+        return iter([(self.epoch, int(index)) for index in order])
+
+
+def train_loader(
+    dataset: Dataset, seed: int, batch_size: int, workers: int, limit: int | None = None
+) -> DataLoader:
+    """Batches of a :class:`TrainSnippets` (or any dataset keyed by ``(epoch, index)``)."""
+    sampler = EpochSampler(len(dataset), seed, limit)  # type: ignore[arg-type]
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+        # A last batch of one clip has no BatchNorm statistics.
+        drop_last=len(sampler) % batch_size == 1,
+        generator=torch.Generator().manual_seed(derive(seed, "loader")),
+    )
+
+
+def view_loader(dataset: Dataset, batch_size: int, workers: int) -> DataLoader:
+    """Batches of a :class:`MiddleViews` in the order of its clips."""
+    return DataLoader(
+        dataset,
+        batch_size=batch_size,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=torch.cuda.is_available(),
+    )

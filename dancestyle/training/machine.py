@@ -1,0 +1,51 @@
+"""What the machine is good at, and keeping its results the same from run to run."""
+
+from __future__ import annotations
+
+import os
+
+import torch
+
+
+def has_fast_bf16() -> bool:
+    """Whether bfloat16 is done in hardware: CUDA from Ampere on, or a CPU with AMX or AVX512-BF16.
+
+    Elsewhere it is emulated, and hundreds of times slower than float32.
+    """
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(
+        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    )
+
+
+def precision(wanted: str) -> str:
+    """``auto`` resolved to ``bf16`` or ``fp32``."""
+    return ("bf16" if has_fast_bf16() else "fp32") if wanted == "auto" else wanted
+
+
+def cores(wanted: int = 0) -> int:
+    """``wanted`` processes, or one a usable core for 0."""
+    return wanted or len(os.sched_getaffinity(0))
+
+
+def make_deterministic() -> None:
+    """Same inputs, same bytes: no algorithm that sums in an order of its own choosing."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def autocast(wanted: str) -> torch.autocast:
+    """The context to run a net in for a precision out of params."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.autocast(device, torch.bfloat16, enabled=precision(wanted) == "bf16")
+
+
+def fast_layout(net: torch.nn.Module) -> torch.nn.Module:
+    """Convolution weights in channels-last order, which CPUs and tensor cores run fastest in."""
+    for parameter in net.parameters():
+        if parameter.dim() == 5:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
+        elif parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return net

@@ -1,0 +1,135 @@
+"""Pose of rendered stills as a pretext task: what stands in for ImageNet in the sample profile.
+
+A 2D net that can tell where the joints are has learnt the filters that matter for dance; inflated,
+they are the start of the 3D nets (the study starts from ImageNet).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+from torchmetrics import MeanMetric
+
+from dancestyle.nets.base import initialise
+from dancestyle.seeds import rng
+from dancestyle.training.module import Classifier, Recipe
+from dancestyle.video import transforms
+
+JOINTS = 17  # COCO key points
+
+
+class StillsError(ValueError):
+    """A stills file that cannot be used."""
+
+
+def net_2d(kind: str, outputs: int) -> nn.Module:
+    """torchvision's GoogLeNet (``inception``) or ResNet-50 (``resnet``), freshly initialised."""
+    if kind == "inception":
+        net: nn.Module = torchvision.models.googlenet(
+            weights=None, num_classes=outputs, aux_logits=False, init_weights=False, dropout=0.0
+        )
+    elif kind == "resnet":
+        net = torchvision.models.resnet50(weights=None, num_classes=outputs)
+    else:
+        raise ValueError(f"no 2D net '{kind}'; there are: inception, resnet")
+    initialise(net)
+    return net
+
+
+class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
+    """Items ``(3, S, S)`` with ``(joints (17, 2) in [-1, 1] of the crop, visible (17,))``.
+
+    Keyed by ``(epoch, index)`` for random crops, mirroring and brightness, by ``index`` for none.
+    """
+
+    # COCO key points that exchange places in a mirror.
+    MIRRORED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
+
+    def __init__(
+        self,
+        path: Path | str,
+        size: int,
+        seed: int,
+        part: slice,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+    ) -> None:
+        try:
+            with np.load(path) as content:
+                self.images = content["images"][part]
+                self.joints = content["joints"][part].astype(np.float32)
+                self.visible = content["visible"][part]
+        except (OSError, KeyError, ValueError) as error:
+            raise StillsError(f"{path}: not a file of stills with poses: {error}") from None
+        self.size, self.seed, self.mean, self.std = size, seed, mean, std
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, key: int | tuple[int, int]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        random = isinstance(key, tuple)
+        index = key[1] if isinstance(key, tuple) else key
+        image = self.images[index : index + 1]
+        joints, visible = self.joints[index].copy(), self.visible[index]
+        height, width = image.shape[1:3]
+        if random:
+            generator = rng(self.seed, "still", *key)  # type: ignore[misc]
+            box = transforms.random_box(height, width, 0.75, generator)
+            image = transforms.jitter_colour(image, 0.3, generator)
+            mirrored = generator.random() < 0.5
+        else:
+            box, mirrored = transforms.view_box(height, width, 0.875, 0, 1), False
+        x = transforms.rgb_tensor(
+            transforms.crop_resize(image, box, self.size), self.mean, self.std
+        )[:, 0]
+        top, left, side = box
+        joints = (joints * (width, height) - (left, top)) / side * 2 - 1
+        if mirrored:
+            x = x.flip(-1)
+            joints[:, 0] *= -1
+            joints, visible = joints[list(self.MIRRORED)], visible[list(self.MIRRORED)]
+        inside = visible & (np.abs(joints) <= 1).all(axis=1)
+        return x, (torch.from_numpy(joints.astype(np.float32)), torch.from_numpy(inside))
+
+
+class PoseRegressor(Classifier):
+    """A 2D net that learns the 17 joints; its score is the mean error in shares of the picture."""
+
+    def __init__(self, net: nn.Module, recipe: Recipe) -> None:
+        super().__init__(net, 2, recipe)
+
+    def _set_metrics(self, num_classes: int) -> None:
+        self.error = MeanMetric()
+
+    def loss(self, outputs: Tensor, targets: Any, smoothing: float = 0.0) -> Tensor:
+        """Smooth L1 over the visible joints."""
+        joints, visible = targets
+        error = F.smooth_l1_loss(
+            outputs.float().unflatten(1, (JOINTS, 2)), joints, reduction="none", beta=0.1
+        ).mean(dim=2)
+        return (error * visible).sum() / visible.sum().clamp(min=1)
+
+    def on_validation_epoch_start(self) -> None:
+        """Start counting anew."""
+        self.val_loss.reset()
+        self.error.reset()
+
+    def update_scores(self, outputs: Tensor, targets: Any) -> None:
+        """Count the joint errors."""
+        joints, visible = targets
+        distance = (outputs.unflatten(1, (JOINTS, 2)) - joints).norm(dim=2) / 2
+        self.error.update(distance[visible])
+
+    def scores(self) -> dict[str, float]:
+        """Loss and mean joint error (shares of the picture's side)."""
+        return {
+            "val_loss": float(self.val_loss.compute()),
+            "joint_error": float(self.error.compute()),
+        }

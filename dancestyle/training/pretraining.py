@@ -1,0 +1,100 @@
+"""The weights that everything starts from: published ones, or trained on the sample's small world.
+
+Where ``params.yaml`` names a published file, that is loaded. Otherwise a 2D net learns the pose of
+rendered stills (standing in for ImageNet), and the ResNet-50 I3Ds, inflated from such a net, learn
+general actions (standing in for Kinetics-400).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from dancestyle import nets
+from dancestyle.clips import Clip
+from dancestyle.nets.inflate import inflate
+from dancestyle.params import Input, Machine, Pretrain
+from dancestyle.seeds import rng
+from dancestyle.training import machine
+from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model, save_weights
+from dancestyle.training.data import InputSpec, view_loader, train_loader
+from dancestyle.training.fit import FitResult, fit
+from dancestyle.training.module import Recipe
+from dancestyle.training.pose import JOINTS, PoseRegressor, Stills, net_2d
+from dancestyle.training.tasks import input_spec, train_classifier
+
+VALIDATION = 0.15
+KINDS_2D = {"inception_2d": "inception", "resnet_2d": "resnet"}
+NETS_3D = {"r50": "i3d_r50", "r50_nl": "i3d_r50_nl"}
+
+
+def hold_out(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
+    """Training and validation clips: about 15 % of the videos, each by a draw of its own."""
+    held = {
+        video: rng(seed, "hold out", video).random() < VALIDATION
+        for video in {clip.video_id for clip in clips}
+    }
+    return (
+        [clip for clip in clips if not held[clip.video_id]],
+        [clip for clip in clips if held[clip.video_id]],
+    )
+
+
+def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: Path) -> FitResult:
+    """Train ``inception_2d`` or ``resnet_2d`` on the stills and write its weights."""
+    net = net_2d(KINDS_2D[name], 2 * JOINTS)
+    epochs = params.stills_epochs if name == "inception_2d" else params.stills_r50_epochs
+    recipe = Recipe(
+        seed=params.seed,
+        epochs=epochs,
+        batch_size=params.stills_batch_size,
+        lr=params.stills_lr,
+        precision=settings.precision,
+    )
+    native = nets.create("i3d_inception" if name == "inception_2d" else "i3d_r50", 1).native
+    total = len(Stills(params.stills or "", size.size, params.seed, slice(None), (), ()))
+    edge = int(total * (1 - VALIDATION))
+    train, val = (
+        Stills(params.stills or "", size.size, params.seed, part, native.mean, native.std)
+        for part in (slice(0, edge), slice(edge, None))
+    )
+    workers = min(machine.cores(settings.workers), 4)
+    result = fit(
+        PoseRegressor(net, recipe),
+        train_loader(train, recipe.seed, recipe.batch_size, workers),
+        view_loader(val, recipe.batch_size, workers),
+        recipe,
+        name,
+        (size.size, edge),
+    )
+    save_weights(out, net.state_dict(), net=name, task="pose of rendered stills")
+    return result
+
+
+def train_actions(
+    name: str,
+    clips: Sequence[Clip],
+    labels: Sequence[str],
+    weights_2d: Path,
+    params: Pretrain,
+    size: Input,
+    settings: Machine,
+    out: Path,
+) -> FitResult:
+    """Train ``r50`` or ``r50_nl`` on general actions, inflated from the 2D ResNet-50."""
+    net = nets.create(NETS_3D[name], len(labels), dropout=0.2)
+    inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
+    spec: InputSpec = input_spec("rgb", size, net.native)
+    recipe = Recipe(
+        seed=params.seed,
+        epochs=params.epochs,
+        batch_size=params.batch_size,
+        lr=params.lr,
+        head_multiplier=params.head_multiplier,
+    )
+    if params.freeze_norm:
+        net.freeze((), norm=True)
+    train, val = hold_out(clips, params.seed)
+    result = train_classifier(net, len(labels), train, val, spec, recipe, name, settings)
+    save_model(out, net, ModelMeta(NETS_3D[name], tuple(labels), spec))
+    return result

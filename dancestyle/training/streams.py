@@ -1,0 +1,86 @@
+"""The two streams of the study's I3D, and the hyperparameters that tuning found for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dancestyle import nets
+from dancestyle.clips import Clip
+from dancestyle.nets.base import VideoNet
+from dancestyle.nets.inflate import inflate
+from dancestyle.params import Input, Machine, Train
+from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model
+from dancestyle.training.data import CHANNELS
+from dancestyle.training.fit import FitResult
+from dancestyle.training.module import Recipe, TrainingError
+from dancestyle.training.tasks import flow_bound, input_spec, train_classifier
+
+NET = "i3d_inception"
+
+
+def read_best(path: Path | str) -> dict[str, Any]:
+    """The hyperparameters that ``tune`` wrote: lr, dropout, optimiser.
+
+    Raises:
+        TrainingError: the file is missing or lacks one of them.
+    """
+    try:
+        best = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        return {key: best[key] for key in ("lr", "dropout", "optimiser")}
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise TrainingError(f"{path}: not what the tune stage writes ({error}); run it") from None
+
+
+def stream_net(
+    modality: str, num_classes: int, weights_2d: Path | str, params: Train, dropout: float
+) -> VideoNet:
+    """The Inception-v1 I3D of a stream, inflated from 2D weights."""
+    net = nets.create(NET, num_classes, in_channels=CHANNELS[modality], dropout=dropout)
+    inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
+    # Statistics of images say nothing of flow, so there the norm learns its own.
+    net.freeze((), norm=params.freeze_norm and modality == "rgb")
+    return net
+
+
+def stream_recipe(params: Train, best: Mapping[str, Any], epochs: int, batch_size: int) -> Recipe:
+    """The recipe of a stream with the given learning rate and optimiser."""
+    return Recipe(
+        seed=params.seed,
+        epochs=epochs,
+        batch_size=batch_size,
+        lr=best["lr"],
+        optimiser=best["optimiser"],
+        schedule=params.schedule,
+        weight_decay=params.weight_decay,
+        head_multiplier=params.head_multiplier,
+        label_smoothing=params.label_smoothing,
+        milestones=tuple(params.milestones),
+    )
+
+
+def train_stream(
+    modality: str,
+    train: Sequence[Clip],
+    val: Sequence[Clip],
+    labels: Sequence[str],
+    weights_2d: Path | str,
+    best: Mapping[str, Any],
+    params: Train,
+    size: Input,
+    settings: Machine,
+    out: Path | str,
+) -> FitResult:
+    """Train one stream and write its model file."""
+    net = stream_net(modality, len(labels), weights_2d, params, best["dropout"])
+    bound = flow_bound(train) if modality == "flow" else 20.0
+    spec = input_spec(modality, size, net.native, bound)
+    recipe = stream_recipe(params, best, params.epochs, params.batch_size)
+    result = train_classifier(
+        net, len(labels), train, val, spec, recipe, f"i3d_{modality}", settings
+    )
+    save_model(out, net, ModelMeta(NET, tuple(labels), spec))
+    return result

@@ -1,0 +1,118 @@
+"""What the training stages share: clips in, a trained net and its record out."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from torch import nn
+
+from dancestyle import files
+from dancestyle.clips import Clip
+from dancestyle.flow.store import FlowReader
+from dancestyle.nets.base import NativeInput
+from dancestyle.params import Input, Machine
+from dancestyle.training import data, machine
+from dancestyle.training.data import FLOW_DIR, Augmentation, InputSpec
+from dancestyle.training.fit import FitResult, fit
+from dancestyle.training.module import Classifier, Recipe, TrainingError
+
+HISTORY = ("epoch", "train_loss", "val_loss", "val_top1", "val_top5", "lr")
+
+
+def input_spec(
+    modality: str, size: Input, native: NativeInput, bound: float = 20.0
+) -> InputSpec:
+    """The input of a net: sizes from params, mean and std from the net."""
+    return InputSpec(
+        modality, size.frames, size.stride, size.size, native.mean, native.std, bound
+    )
+
+
+def flow_bound(clips: Sequence[Clip], flow_dir: Path | str = FLOW_DIR) -> float:
+    """The bound in pixels that the flow of these clips was stored with."""
+    if not clips:
+        raise TrainingError("there are no clips to train on; see metrics/split.json")
+    with FlowReader(data.flow_path(clips[0].clip_id, flow_dir)) as flow:
+        return flow.bound
+
+
+def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:
+    """Refuse to train on nothing, and to train on clips that are validated on.
+
+    Raises:
+        TrainingError: naming the stage and what to change.
+    """
+    for name, clips in (("train", train), ("validation", val)):
+        if len(clips) < 2:
+            raise TrainingError(
+                f"{where}: {len(clips)} {name} clips are too few; raise split.{name[:5]} or add videos"
+            )
+    both = {clip.clip_id for clip in train} & {clip.clip_id for clip in val}
+    if both:
+        raise TrainingError(f"{where}: {len(both)} clips are in both train and validation")
+
+
+def train_classifier(
+    net: nn.Module,
+    num_classes: int,
+    train: Sequence[Clip],
+    val: Sequence[Clip],
+    spec: InputSpec,
+    recipe: Recipe,
+    name: str,
+    settings: Machine,
+    limit: int | None = None,
+    augmentation: Augmentation | None = None,
+    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    flow_dir: Path | str = FLOW_DIR,
+) -> FitResult:
+    """Train a net on clips; it holds the best epoch's weights afterwards.
+
+    ``limit`` is the most training clips an epoch sees, drawn anew each epoch.
+    """
+    check_clips(train, val, name)
+    augmentation = augmentation or Augmentation()
+    workers = min(machine.cores(settings.workers), 4)
+    snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir)
+    recipe = replace(recipe, precision=settings.precision)
+    identity = (
+        spec,
+        augmentation,
+        limit,
+        [(clip.clip_id, clip.label_id) for clip in (*train, *val)],
+    )
+    return fit(
+        Classifier(net, num_classes, recipe),
+        data.train_loader(snippets, recipe.seed, recipe.batch_size, workers, limit),
+        data.view_loader(data.MiddleViews(val, spec, flow_dir), recipe.batch_size, workers),
+        recipe,
+        name,
+        identity,
+        on_epoch,
+    )
+
+
+def history_csv(history: Sequence[dict[str, float]], columns: Sequence[str] = HISTORY) -> str:
+    """A row an epoch, six significant digits, for DVC to plot."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    for row in history:
+        writer.writerow(
+            [int(row[c]) if c == "epoch" else f"{row[c]:.6g}" for c in columns]
+        )
+    return text.getvalue()
+
+
+def write_record(result: FitResult, metrics: Path | str, plots: Path | str, **facts: object) -> None:
+    """The best epoch's figures as metrics, all epochs as a plot."""
+    columns = [column for column in result.history[0]]
+    best = {key: round(value, 4) for key, value in result.best.items() if key not in ("epoch", "lr")}
+    files.write_json(
+        metrics, {**facts, "epochs": len(result.history), "best_epoch": result.best_epoch, **best}
+    )
+    files.write_text(plots, history_csv(result.history, columns))

@@ -1,0 +1,1 @@
+"""The stages of the pipeline, one script each: ``python -m stages.<name>``."""

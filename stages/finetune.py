@@ -1,0 +1,50 @@
+"""Fine-tune a general-action net: ``python -m stages.finetune RUN``, a key of ``finetune.runs``.
+
+Writes ``models/finetune/RUN.ckpt``, ``metrics/finetune_RUN.json`` and ``plots/finetune/RUN.csv``.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dancestyle import clips, params, stage
+from dancestyle.labels import labels_of
+from dancestyle.training import finetuning, streams
+from dancestyle.training.tasks import write_record
+
+
+def main(name: str) -> None:
+    config: params.Finetune = params.load("finetune")
+    size, settings = params.load("input"), params.load("machine")
+    if name not in config.runs:
+        raise params.ParamsError(
+            f"params.yaml: finetune.runs has no '{name}'; it has: {', '.join(config.runs)}"
+        )
+    run = config.runs[name]
+    train = clips.read(f"data/splits/{run.subset}_train.csv")
+    result = finetuning.finetune(
+        name,
+        run,
+        train,
+        labels_of(clips.read("data/dataset/clips.csv")),
+        f"models/pretrained/{run.net}.ckpt",
+        streams.read_best("models/tune/best.yaml"),
+        config,
+        size,
+        settings,
+        f"models/finetune/{name}.ckpt",
+    )
+    write_record(
+        result,
+        Path(f"metrics/finetune_{name}.json"),
+        Path(f"plots/finetune/{name}.csv"),
+        net=run.net,
+        subset=run.subset,
+        schedule=run.schedule,
+        clips=len(train),
+    )
+
+
+if __name__ == "__main__":
+    stage.run(f"finetune@{sys.argv[1]}", lambda: main(sys.argv[1]))

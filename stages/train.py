@@ -1,0 +1,51 @@
+"""Train one stream of the I3D: ``python -m stages.train rgb`` or ``flow``.
+
+Reads the train and validation splits, the offline augmented clips, the Inception's 2D weights and
+what tuning found; writes ``models/i3d_STREAM.ckpt``, ``metrics/train_STREAM.json`` and
+``plots/train/STREAM.csv`` (the study's Figure 3).
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from dancestyle import clips, params, stage
+from dancestyle.labels import labels_of
+from dancestyle.training import streams
+from dancestyle.training.tasks import write_record
+
+
+def main(stream: str) -> None:
+    config: params.Train = params.load("train")
+    size, settings = params.load("input"), params.load("machine")
+    labels = labels_of(clips.read("data/dataset/clips.csv"))
+    train, val = clips.read("data/splits/train.csv"), clips.read("data/splits/val.csv")
+    if config.use_augmented:
+        train += clips.read("data/augmented/clips.csv")
+    best = {"lr": config.lr, "dropout": config.dropout, "optimiser": config.optimiser}
+    if config.use_tuned:
+        best = streams.read_best("models/tune/best.yaml")
+    result = streams.train_stream(
+        stream,
+        train,
+        val,
+        labels,
+        "models/pretrained/inception_2d.ckpt",
+        best,
+        config,
+        size,
+        settings,
+        f"models/i3d_{stream}.ckpt",
+    )
+    write_record(
+        result,
+        Path(f"metrics/train_{stream}.json"),
+        Path(f"plots/train/{stream}.csv"),
+        clips=len(train),
+        **best,
+    )
+
+
+if __name__ == "__main__":
+    stage.run(f"train@{sys.argv[1]}", lambda: main(sys.argv[1]))
