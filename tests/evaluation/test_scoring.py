@@ -9,7 +9,7 @@ PARENTS = {"finetune_r50_scheduled": "baseline_r50", "finetune_a": "baseline_gon
 
 def test_models_come_in_the_order_of_the_tables() -> None:
     assert scoring.in_order(MODELS) == [
-        "two_stream", "i3d_flow", "i3d_rgb", "ensemble", "finetune_a", "finetune_r50_scheduled",
+        "two_stream", "i3d_rgb", "i3d_flow", "ensemble", "finetune_a", "finetune_r50_scheduled",
         "baseline_r50", "colour_histogram", "single_frame",
     ]  # fmt: skip
 
@@ -34,7 +34,7 @@ def test_what_is_written_holds_every_model() -> None:
     details = scoring.details(
         tables, subsets, PARENTS, resamples=20, seed=0, facts={"weights": "equal"}
     )
-    assert list(details)[0] == "weights"
+    assert next(iter(details)) == "weights"
     assert set(details["models"]) == set(MODELS)
     assert "subset_intervals" in details["models"]["finetune_a"]
     low, high = details["models"]["two_stream"]["intervals"]["top1"]
