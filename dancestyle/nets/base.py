@@ -128,4 +128,3 @@ def initialise(module: nn.Module) -> None:
 def count_parameters(net: nn.Module) -> int:
     """Number of learnable scalars, frozen ones included."""
     return sum(p.numel() for p in net.parameters())
-

@@ -21,9 +21,7 @@ class NonLocalBlock(nn.Module):
         sub_sample: max-pool the attended positions 2x2 in space (section 3.3), 4 times cheaper.
     """
 
-    def __init__(
-        self, channels: int, mode: str = "dot_product", sub_sample: bool = True
-    ) -> None:
+    def __init__(self, channels: int, mode: str = "dot_product", sub_sample: bool = True) -> None:
         super().__init__()
         if mode not in MODES:
             raise ValueError(f"non-local mode '{mode}' is not one of: {', '.join(MODES)}")
