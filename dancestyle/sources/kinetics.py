@@ -95,7 +95,7 @@ def read(
                 counts["listed_twice"] += 1
                 first = chosen[row.key].label
                 if first != row.label:
-                    reason = f"listed already as '{first}'"
+                    reason = f"listed already: as '{first}'"
                     found.rejected.append(Rejected(name, stem_of(row.key), row.label, reason))
             else:
                 chosen[row.key] = row
@@ -149,7 +149,7 @@ def _clip(row: Listed, label: str, name: str, paths: list[Path], found: Found) -
 
     best, *rest = sorted(paths, key=rank)
     for path in rest:
-        reason = f"superseded by {printable(best)}"
+        reason = f"superseded: by {printable(best)}"
         found.rejected.append(Rejected(name, printable(path), label, reason))
     return SourceClip(
         clip_id=stem_of(row.key),

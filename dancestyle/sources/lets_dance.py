@@ -1,8 +1,8 @@
 """Let's Dance on disk: frames of 16 dance classes, a pose file beside each.
 
 ``rgb/<class>/<youtube_id>_<SSS>_<FFFF>.jpg``: SSS is where in the video the clip starts, FFFF
-counts its frames from 1; numbers are missing here and there. Some copies nest ``rgb/rgb/``. Poses are
-``densepose/<class>/<same stem>.json``. The frame rate is not stored, so it is a key in params.
+counts its frames from 1; numbers are missing here and there. Some copies nest ``rgb/rgb/``. Poses
+are ``densepose/<class>/<same stem>.json``. The frame rate is not stored, so it is a key in params.
 """
 
 from __future__ import annotations
@@ -111,11 +111,11 @@ def read(root: str, class_map: Mapping[str, str | None], fps: float = 25.0) -> F
             numbers = sorted(frames)
             reason = None
             if name not in styles:
-                reason = f"unknown class '{name}'"
+                reason = f"unknown class: '{name}'"
             elif styles[name] is None:
-                reason = f"class '{name}' has no style in class_map"
+                reason = f"no style in class_map: class '{name}'"
             elif clip_id in taken:
-                reason = f"frames of this clip are also in class '{taken[clip_id]}'"
+                reason = f"in two classes: also in '{taken[clip_id]}'"
             if reason:
                 found.rejected.append(Rejected(NAME, clip_id, name, reason))
                 continue
@@ -168,7 +168,7 @@ def _groups(folder: Path, label: str, found: Found) -> dict[str, dict[int, str]]
         youtube_id, start, number = parsed
         first = groups[f"{youtube_id}_{start}"].setdefault(number, path.name)
         if first != path.name:
-            reason = f"the same frame as {first}"
+            reason = f"the same frame twice: {first}"
             found.rejected.append(Rejected(NAME, printable(path), label, reason))
     return groups
 

@@ -21,12 +21,12 @@ def video(path: Path, frames: int) -> Path:
     return path
 
 
-@given(st.floats(0.01, 10_000), st.floats(0.5, 100))
+@given(st.floats(0.01, 1000), st.floats(1, 100))
 def test_pieces_cover_the_video(duration: float, clip_seconds: float) -> None:
     parts = folder.pieces(duration, clip_seconds)
     assert parts[0][0] == 0 and parts[-1][1] is None
     for (_, end), (start, _) in itertools.pairwise(parts):
-        assert end == pytest.approx(start)
+        assert end is not None and abs(end - start) < 1e-6
     rest = duration - parts[-1][0]
     assert -1e-3 < rest <= 1.5 * clip_seconds + 1e-3
     assert len(parts) == 1 or rest >= 0.5 * clip_seconds - 1e-3

@@ -90,7 +90,7 @@ def test_every_reason(tmp_path: Path) -> None:
     assert [clip.video_id for clip in found.clips] == ["aaaaaaaaaaa"]
     assert {(Path(row.path_or_id).name.split(".")[0], row.reason) for row in found.rejected} == {
         ("bbbbbbbbbbb_000001_000011", "missing"),
-        ("aaaaaaaaaaa_000001_000011", "listed already as 'zumba'"),
+        ("aaaaaaaaaaa_000001_000011", "listed already: as 'zumba'"),
         ("train", "the list's row cannot be read"),
         ("eeeeeeeeeee_000001_000011", "no label in the list"),
         ("ggggggggggg_000001_000011", "not listed"),
@@ -110,7 +110,7 @@ def test_replacements_win(tmp_path: Path) -> None:
     good = put(tmp_path / "videos/replacement_for_corrupted_k700/aaaaaaaaaaa_000001_000011.mp4")
     found = read(tmp_path)
     assert [clip.origin for clip in found.clips] == [str(good)]
-    assert [row.reason for row in found.rejected] == [f"superseded by {good}"]
+    assert [row.reason for row in found.rejected] == [f"superseded: by {good}"]
 
 
 def test_roots_that_overlap(tmp_path: Path) -> None:

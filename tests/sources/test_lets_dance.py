@@ -51,8 +51,8 @@ def test_frames_become_clips(tmp_path: Path, nested: str) -> None:
     assert one.poses == str(tmp_path / "densepose/tango")
     assert other.clip_id == "a_b-c_d-e_f_1052" and other.poses is None
     assert {(Path(row.path_or_id).name, row.reason) for row in found.rejected} >= {
-        ("ccccccccccc_001", "class 'cha' has no style in class_map"),
-        ("ddddddddddd_001", "unknown class 'polka'"),
+        ("ccccccccccc_001", "no style in class_map: class 'cha'"),
+        ("ddddddddddd_001", "unknown class: 'polka'"),
         ("cover.jpg", "file name is not <youtube id>_<start>_<frame>"),
     }
     assert found.counts == {
@@ -68,9 +68,7 @@ def test_a_clip_in_two_classes_is_taken_once(tmp_path: Path) -> None:
     put(tmp_path / "rgb/tap/aaaaaaaaaaa_001_0001.jpg")
     found = lets_dance.read(str(tmp_path), LETS_DANCE_TO_STYLE)
     assert [clip.label for clip in found.clips] == ["swing dancing"]
-    assert [row.reason for row in found.rejected] == [
-        "frames of this clip are also in class 'swing'"
-    ]
+    assert [row.reason for row in found.rejected] == ["in two classes: also in 'swing'"]
 
 
 @pytest.mark.parametrize(

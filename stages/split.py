@@ -1,0 +1,34 @@
+"""Deal the clips to train, val, test and the two subsets: ``python -m stages.split``.
+
+Reads ``data/dataset/{clips,seen}.csv``; writes a clip table for each to ``data/splits/``, an
+MMAction2 annotation list beside it, and ``metrics/split.json``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dancestyle import clips, files, params, split, stage
+from dancestyle.labels import labels_of
+
+DATASET = Path("data/dataset")
+OUT = Path("data/splits")
+
+
+def main() -> None:
+    config: params.Split = params.load("split")
+    table = clips.read(DATASET / "clips.csv")
+    seen = set((DATASET / "seen.csv").read_text(encoding="utf-8").splitlines()[1:])
+    dealt = split.deal(table, config, seen)
+    for name in split.NAMES:
+        clips.write(OUT / f"{name}.csv", dealt.tables[name])
+        text = split.annotation_list(dealt.tables[name])
+        files.write_text(OUT / "annotations" / f"{name}.txt", text)
+    files.write_json("metrics/split.json", split.metrics(dealt, config, labels_of(table), seen))
+    for warning in dealt.warnings:
+        print(f"warning: {warning}")
+    print(", ".join(f"{name} {len(dealt.tables[name])}" for name in split.NAMES))
+
+
+if __name__ == "__main__":
+    stage.run("split", main)
