@@ -1,0 +1,57 @@
+"""Writing what the camera saw: H.264 files, JPEG frames and archives of arrays, byte for byte again."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dancestyle.files import atomic_path, write_bytes
+from dancestyle.sample.scene import Image
+
+# A display matrix of a quarter turn, 16.16 fixed point but the last column 2.30 (ISO 14496-12).
+_QUARTER_TURN = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
+
+
+def write_video(path: Path, frames: Image, rate: Fraction, crf: int) -> None:
+    """Write frames (T, H, W, 3) RGB, H and W even, as H.264 at ``rate`` frames a second."""
+    with atomic_path(path) as temporary, av.open(str(temporary), "w", format="mp4") as out:
+        stream = out.add_stream("libx264", rate=rate)
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.thread_count = 1  # several would share the bits out by chance
+        stream.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        for picture in frames:
+            out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        out.mux(stream.encode(None))
+
+
+def turn_video(path: Path) -> None:
+    """Mark a video as recorded by a phone on its side: players shall turn it by a quarter."""
+    content = bytearray(path.read_bytes())
+    header = content.index(b"tkhd")
+    matrix = header + 4 + 4 + 5 * 4 + 4 * 2 + 8  # version 0: times, ids, layer, volume before it
+    content[matrix : matrix + 36] = _QUARTER_TURN
+    write_bytes(path, bytes(content))
+
+
+def write_jpeg(path: Path, picture: Image, quality: int) -> None:
+    """Write a picture (H, W, 3) RGB."""
+    done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    write_bytes(path, data.tobytes())
+
+
+def write_npz(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
+    """Write arrays as ``np.savez`` does, but with no time of day in the archive."""
+    with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
+            with archive.open(entry, "w", force_zip64=True) as out:
+                np.lib.format.write_array(out, array, allow_pickle=False)

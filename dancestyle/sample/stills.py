@@ -1,0 +1,103 @@
+"""Single pictures of posed figures: what ImageNet is to the study, for the sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from dancestyle.progress import progress
+from dancestyle.sample.choreography import ACTIONS, STYLES
+from dancestyle.sample.encode import write_npz
+from dancestyle.sample.performance import Performance, dance_moves, place
+from dancestyle.sample.render import Person, render
+from dancestyle.sample.scene import Handling, Image, Look, Place, random_camera
+from dancestyle.sample.skeleton import COCO_INDEX, Body, Moves, joints
+from dancestyle.seeds import rng as named_rng
+
+SIZE = 64  # pixels, square
+_CHUNK = 100  # stills of one piece of work
+_SHARED = 4  # stills of one place and dancer
+# How far chance moves a pose from any that is danced: degrees and body heights.
+_JITTER = {
+    "hips": 8.0, "spine": 10.0, "head": 15.0, "pelvis": 0.03, "left_foot": 0.06,
+    "right_foot": 0.06, "left_hand": 0.11, "right_hand": 0.11,
+}  # fmt: skip
+
+Chunk = tuple[Image, NDArray[np.float32], NDArray[np.bool_]]
+
+
+def make_stills(seed: int, first: int, count: int) -> Chunk:
+    """Stills number ``first`` to ``first + count``.
+
+    Returns:
+        Pictures (N, S, S, 3) RGB, key points (N, 17, 2) of the main figure in [0, 1] of the picture,
+        and which of them are inside it (N, 17).
+    """
+    cv2.setNumThreads(1)
+    images = np.empty((count, SIZE, SIZE, 3), np.uint8)
+    points = np.empty((count, len(COCO_INDEX), 2), np.float32)
+    for index in range(count):
+        number = first + index
+        if index == 0 or number % _SHARED == 0:
+            once = named_rng(seed, "still place", number // _SHARED)
+            room, bodies = Place.random(once), [Body.random(once) for _ in range(2)]
+            looks = [Look.random(once) for _ in range(2)]
+        rng = named_rng(seed, "still", number)
+        people = []
+        for who in range(2 if rng.random() < 0.25 else 1):
+            figure = _posed(rng, bodies[who])
+            if who:  # the second stands behind or beside
+                figure = place(
+                    figure, (rng.choice([-1, 1]) * rng.uniform(0.35, 0.7), -rng.uniform(0, 0.6)), 0
+                )
+            people.append(Person(figure, bodies[who], looks[who]))
+        camera = random_camera(rng, (0.55, 0.85), people[0].joints, (SIZE, SIZE))
+        held = Handling(np.zeros((1, 2)), np.ones(1))
+        images[index] = render(people, room, camera, held, (SIZE, SIZE), rng.uniform(1, 6), rng)[0]
+        pixels, _ = camera.view(people[0].joints[0, COCO_INDEX])
+        points[index] = pixels / SIZE
+    visible = np.all((points >= 0) & (points < 1), axis=-1)
+    return images, points, visible
+
+
+def _posed(rng: np.random.Generator, body: Body) -> NDArray[np.float64]:
+    """Joints (1, J, 3) of a pose from some dance or action, moved on by chance."""
+    dances = [*STYLES.values(), *ACTIONS.values()]
+    performance = Performance.random(dances[rng.integers(len(dances))], rng)
+    dancers = performance.figure.dancers
+    dancer = dancers[rng.integers(len(dancers))]
+    channels = dance_moves(dancer.moves, np.array([performance.start]), performance.amplitude, rng)
+    for name, size in _JITTER.items():
+        channels[name] = channels[name] + rng.normal(0, size, channels[name].shape)
+    channels["travel"] = channels["travel"] * 0
+    moves: Moves = dancer.moves
+    figure = joints(channels, body, planted=moves.planted, knees_out=moves.knees_out)
+    return np.asarray(place(figure, (0.0, 0.0), float(rng.uniform(0, 1))))
+
+
+def _chunk(arguments: tuple[int, int, int]) -> Chunk:
+    return make_stills(*arguments)
+
+
+def write_stills(path: Path, seed: int, count: int, workers: int) -> None:
+    """Render ``count`` stills on ``workers`` processes and write them to ``path`` (npz)."""
+    chunks = [(seed, first, min(_CHUNK, count - first)) for first in range(0, count, _CHUNK)]
+    parts: list[Chunk] = list(
+        progress(_map(chunks, workers), total=len(chunks), desc="stills", unit="chunk")
+    )
+    empty = make_stills(seed, 0, 0)
+    images, points, visible = (np.concatenate(each) for each in zip(empty, *parts, strict=True))
+    write_npz(path, {"images": images, "joints": points, "visible": visible})
+
+
+def _map(chunks: list[tuple[int, int, int]], workers: int) -> Iterator[Chunk]:
+    if workers == 1:
+        yield from map(_chunk, chunks)
+        return
+    with ProcessPoolExecutor(workers or None) as pool:
+        yield from pool.map(_chunk, chunks)
