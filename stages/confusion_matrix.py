@@ -9,7 +9,7 @@ import csv
 import io
 from pathlib import Path
 
-from dancestyle import params
+from dancestyle import params, stage
 from dancestyle.evaluation import confusions, figures, predictions
 from dancestyle.files import write_bytes, write_json, write_text
 
@@ -53,4 +53,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    stage.run("confusion_matrix", main)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import clips, params
+from dancestyle import clips, params, stage
 from dancestyle.evaluation import baselines, fusion, models, predictions, scoring
 from dancestyle.evaluation.predictions import Predictions
 from dancestyle.files import write_json
@@ -98,4 +98,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    stage.run("evaluate", main)

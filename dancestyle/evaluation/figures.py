@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import matplotlib
@@ -43,6 +44,19 @@ INK = "#0a0b0c"
 """Stands for the page's text colour in :func:`inline_svg`."""
 
 
+_INLINE: dict[str, Any] = {
+    key: INK
+    for key in ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+} | {"axes.facecolor": "none"}
+
+
+def _style(more: dict[str, Any] | None = None) -> AbstractContextManager[None]:
+    """Matplotlib's own defaults with :data:`STYLE`, whatever the user's matplotlibrc says."""
+    settings: Any = {**matplotlib.rcParamsDefault, **STYLE, **(more or {})}
+    settings.pop("backend")
+    return matplotlib.rc_context(settings)
+
+
 def confusion_matrix(
     values: npt.NDArray[Any], labels: Sequence[str], title: str, *, shares: bool
 ) -> Figure:
@@ -57,7 +71,7 @@ def confusion_matrix(
     cell = 0.36 if numbers else 0.2  # inches
     font = 8.0 if numbers else 6.5
     longest = max(len(label) for label in labels) * font * 0.0086
-    with matplotlib.rc_context(STYLE):
+    with _style():
         side = max(cell * count, 2.0)
         figure = Figure(figsize=(side + longest + 1.3, side + longest + 0.9), layout="constrained")
         axes = figure.add_subplot()
@@ -91,7 +105,7 @@ def confusion_matrix(
                     color="white" if value > 0.5 * top else "#222222",
                 )
         bar = figure.colorbar(image, ax=axes, fraction=0.04, pad=0.02, aspect=30)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
         bar.ax.tick_params(labelsize=font, length=0)
         if shares:
             bar.set_ticks([0, 0.25, 0.5, 0.75, 1], labels=["0 %", "25 %", "50 %", "75 %", "100 %"])
@@ -112,17 +126,7 @@ def curves(
     """Lines over epochs, one panel a name: ``{panel: {line: one value an epoch}}``."""
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
-    with matplotlib.rc_context(
-        {
-            **STYLE,
-            "text.color": INK,
-            "axes.facecolor": "none",
-            "axes.labelcolor": INK,
-            "axes.edgecolor": INK,
-            "xtick.color": INK,
-            "ytick.color": INK,
-        }
-    ):
+    with _style(_INLINE):
         figure = Figure(figsize=(3.6 * columns, 2.5 * rows), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
         for axes, (name, lines) in zip(grid.flat, panels.items(), strict=False):
@@ -151,7 +155,7 @@ def curves(
 def png(figure: Figure) -> bytes:
     """The figure as PNG on white."""
     content = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
+    with _style():
         figure.savefig(
             content, format="png", dpi=DPI, facecolor="white", metadata={"Software": None}
         )
@@ -161,7 +165,7 @@ def png(figure: Figure) -> bytes:
 def svg(figure: Figure, *, transparent: bool = False) -> bytes:
     """The figure as SVG, on white unless ``transparent``."""
     content = io.BytesIO()
-    with matplotlib.rc_context(STYLE):
+    with _style():
         figure.savefig(
             content,
             format="svg",
