@@ -8,9 +8,9 @@ whatever is added must decide a video without looking at the others. The price i
 met on average, for all and for every style (a place knows nothing of the style), not exactly.
 
 Small datasets need more: ``min_val`` and ``min_test`` clips of each style. Where a style has fewer,
-the videos with the next higher places are taken for it, so the same ones again as long as no video
-with a lower place is added. A style that has enough by itself moves none, and with both at 0 none
-ever moves; the metrics count them.
+its videos with the next places are taken for it, so mostly the same ones again when it has grown. A
+style that has enough by itself moves none, and with both at 0 none ever moves; the metrics count
+them.
 
 Two edges: a new file with the content of an old one joins two videos to one, and a new list of
 Kinetics-400 ids takes videos out of the test set; both may move videos.
@@ -87,8 +87,8 @@ def deal(clips: Sequence[Clip], config: Split, seen: Collection[str] = ()) -> De
     moved = 0
     if config.by == "video":
         home, seen_moved = _by_place(by_unit, config, barred_units)
-        moved += _fill(home, by_unit, config.seed, "val", config.min_val, set())
-        moved += _fill(home, by_unit, config.seed, "test", config.min_test, barred_units)
+        moved += _fill(home, by_unit, config, "val", set())
+        moved += _fill(home, by_unit, config, "test", barred_units)
     else:
         home, seen_moved = _at_random(list(by_unit), config, barred_units)
     tables: dict[str, list[Clip]] = {name: [] for name in SPLITS}
@@ -154,36 +154,41 @@ def _at_random(
 def _fill(
     home: dict[str, str],
     videos: Mapping[str, list[Clip]],
-    seed: int,
+    config: Split,
     name: str,
-    least: int,
     barred: Collection[str],
 ) -> int:
-    """Move training videos to a split until it has ``least`` clips of each label; how many moved.
+    """Move videos to val or test until it has its least of each label; how many were moved.
 
-    At least half of a label's videos stay where they are for training.
+    They come from train, of which a quarter of a label's videos and at least one stays, and if
+    that is not enough from the other of val and test, which keeps its own least.
     """
+    least = {"val": config.min_val, "test": config.min_test}
+    other = "val" if name == "test" else "test"
     moved = 0
     by_label: dict[str, list[str]] = defaultdict(list)
-    for video in sorted(videos, key=lambda video: (place(seed, video), video)):
+    for video in sorted(videos, key=lambda video: (place(config.seed, video), video)):
         for label in sorted({clip.label for clip in videos[video]}):
             by_label[label].append(video)
     for label, ordered in sorted(by_label.items()):
-        have = sum(
-            clip.label == label
-            for video in ordered
-            if home[video] == name
-            for clip in videos[video]
-        )
-        to_train = sum(home[video] == "train" for video in ordered)
-        for video in ordered:
-            if have >= least or to_train <= math.ceil(len(ordered) / 2):
+        size = {v: sum(clip.label == label for clip in videos[v]) for v in ordered}
+        have = {s: sum(size[v] for v in ordered if home[v] == s) for s in SPLITS}
+        training = sum(home[video] == "train" for video in ordered)
+        for donor, video in [(d, v) for d in ("train", other) for v in ordered if home[v] == d]:
+            if have[name] >= least[name]:
                 break
-            if home[video] == "train" and video not in barred:
-                home[video] = name
-                have += sum(clip.label == label for clip in videos[video])
-                to_train -= 1
-                moved += 1
+            if video in barred:
+                continue
+            if donor == "train":
+                if training <= math.ceil(len(ordered) / 4):
+                    continue
+                training -= 1
+            elif have[donor] - size[video] < least[donor]:
+                continue
+            home[video] = name
+            have[donor] -= size[video]
+            have[name] += size[video]
+            moved += 1
     return moved
 
 
