@@ -7,12 +7,14 @@ from functools import partial
 
 from dancestyle.nets.base import NativeInput, VideoNet
 from dancestyle.nets.inception_i3d import InceptionI3D
-from dancestyle.nets.resnet_i3d import ResNetI3D
+from dancestyle.nets.resnet_i3d import C2DResNet, ResNetI3D, SlowResNet
 
 _NETS: dict[str, Callable[..., VideoNet]] = {
     "i3d_inception": InceptionI3D,
     "i3d_r50": ResNetI3D,
     "i3d_r50_nl": partial(ResNetI3D, non_local="dot_product"),
+    "c2d_r50": C2DResNet,
+    "slow_r50": SlowResNet,
 }
 
 

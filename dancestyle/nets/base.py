@@ -29,8 +29,8 @@ IMAGENET_STD = (58.395, 57.12, 57.375)
 class VideoNet(nn.Module):
     """A net over video: ``(N, C, T, H, W)`` to logits ``(N, num_classes)``.
 
-    A subclass sets ``native``, ``stages`` (attribute names, lowest first, in the order of the
-    forward pass), ``feature_size``, and implements :meth:`features`.
+    A subclass sets ``native``, ``stages`` (lowest first, each a name and the dotted paths of its
+    modules), ``feature_size``, and implements :meth:`features`.
     """
 
     native: NativeInput
@@ -96,7 +96,7 @@ class VideoNet(nn.Module):
         self._frozen, self._freeze_norm = names, norm
         for name, attributes in self.stages:
             for attribute in attributes:
-                for parameter in getattr(self, attribute).parameters():
+                for parameter in self.get_submodule(attribute).parameters():
                     parameter.requires_grad_(name not in names)
         self.train(self.training)
 
@@ -107,7 +107,7 @@ class VideoNet(nn.Module):
             for name, attributes in self.stages:
                 if name in self._frozen or self._freeze_norm:
                     for attribute in attributes:
-                        for module in getattr(self, attribute).modules():
+                        for module in self.get_submodule(attribute).modules():
                             if isinstance(module, nn.modules.batchnorm._BatchNorm):
                                 module.eval()
         return self

@@ -50,6 +50,7 @@ class ConvUnit(nn.Module):
         self.bn = nn.BatchNorm3d(cout, eps=1e-3, momentum=0.1)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Activations, each axis divided by the stride and rounded up."""
         if self.stride > 1:
             pads = [same_padding(n, self.kernel, self.stride) for n in x.shape[:1:-1]]
             x = F.pad(x, [p for pair in pads for p in pair])
@@ -64,6 +65,7 @@ class MaxPoolSame(nn.Module):
         self.kernel, self.stride = kernel, stride
 
     def forward(self, x: Tensor) -> Tensor:
+        """Maxima, each axis divided by its stride and rounded up."""
         padding, lopsided = [], False
         for size, kernel, stride in zip(x.shape[2:], self.kernel, self.stride, strict=True):
             before, after = same_padding(size, kernel, stride)
@@ -85,6 +87,7 @@ class Mixed(nn.Module):
         self.b3a, self.b3b = MaxPoolSame((3, 3, 3), (1, 1, 1)), ConvUnit(cin, b3b)
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, T, H, W)`` to as many positions of ``b0 + b1b + b2b + b3b`` channels."""
         branches = (self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x)))
         return torch.cat(branches, dim=1)
 

@@ -43,7 +43,7 @@ def inflate_kernel(weight: Tensor, time: int, mode: str = "spread") -> Tensor:
 
 
 def to_channels(weight: Tensor, channels: int) -> Tensor:
-    """First-layer kernels ``(O, 3, ...)`` for another number of input channels: their mean, repeated.
+    """First-layer kernels ``(O, 3, ...)`` for another number of channels: their mean, repeated.
 
     Scaled by 3 / channels, so that the response to equal channels stays as large.
     Source: Wang et al., "Temporal Segment Networks", ECCV 2016, section 3.2 (cross-modality
@@ -56,7 +56,7 @@ def to_channels(weight: Tensor, channels: int) -> Tensor:
 
 
 def googlenet_names() -> dict[str, str]:
-    """Module of our Inception-v1 I3D (up to ``.conv3d`` / ``.bn``): module of torchvision's GoogLeNet."""
+    """Module of our Inception-v1 I3D: module of torchvision's GoogLeNet, each a conv and its bn."""
     names = dict(_GOOGLENET_STEM)
     for mixed in MIXED:
         for ours, theirs in _GOOGLENET_BRANCH.items():
@@ -84,13 +84,15 @@ def inflate(net: VideoNet, weights_2d: Mapping[str, Tensor], mode: str = "spread
         The keys of ``net`` that have no 2D counterpart (non-local blocks), left as they were.
 
     Raises:
-        ValueError: the net is of another kind, or a weight is missing or of another shape.
+        ValueError: the net is of another kind, or a weight is missing or of another shape; the net
+            stays as it was.
     """
     if not isinstance(net, InceptionI3D | ResNetI3D):
         raise ValueError(f"a {type(net).__name__} cannot be inflated from 2D weights")
     names = googlenet_names() if isinstance(net, InceptionI3D) else {}
-    state, left = net.state_dict(), []
-    missing, misshapen = [], []
+    state = net.state_dict()
+    left, missing, misshapen = [], [], []
+    filled: dict[str, Tensor] = {}
     for key, target in state.items():
         if key.startswith("head."):
             continue
@@ -108,12 +110,14 @@ def inflate(net: VideoNet, weights_2d: Mapping[str, Tensor], mode: str = "spread
         if source.shape != target.shape:
             misshapen.append(f"{source_key} {tuple(source.shape)} for {tuple(target.shape)}")
             continue
-        with torch.no_grad():
-            target.copy_(source)
+        filled[key] = source
     if missing or misshapen:
         raise ValueError(
             f"these 2D weights do not fit a {type(net).__name__}: "
             f"missing {missing[:5]} ({len(missing)}), of another shape {misshapen[:5]} "
             f"({len(misshapen)}); torchvision's GoogLeNet or ResNet-50 is expected"
         )
+    with torch.no_grad():
+        for key, source in filled.items():
+            state[key].copy_(source)
     return left

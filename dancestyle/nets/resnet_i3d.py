@@ -1,12 +1,16 @@
-"""ResNet-50 inflated to 3D, plain and with non-local blocks: the study's two fine-tuned models.
+"""ResNet-50 over video: the study's two fine-tuned I3D models, and their kin of the same blocks.
 
-Sources: Wang et al., "Non-local Neural Networks", CVPR 2018, table 1 and section 4.1 (the I3D
-baseline and where the blocks go); MMAction2's configurations ``i3d_imagenet-pretrained-r50_8xb8-
-32x2x1`` and ``..-r50-nl-dot-product_8xb8-32x2x1`` (temporal strides, which blocks are inflated).
-Module names are torchvision's, so that a 2D ResNet-50 inflates without a renaming table.
+Sources: Wang et al., "Non-local Neural Networks", CVPR 2018, table 1 and section 4.1 (the I3D and
+C2D baselines and where the blocks go); MMAction2's configurations ``i3d_imagenet-pretrained-r50_
+8xb8-32x2x1`` and ``..-r50-nl-dot-product_8xb8-32x2x1`` (temporal strides, which blocks are
+inflated); Feichtenhofer et al., "SlowFast Networks for Video Recognition", ICCV 2019, table 1 (the
+slow pathway alone). Module names are torchvision's, so that a 2D ResNet-50 inflates without a
+renaming table.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +27,8 @@ from dancestyle.nets.non_local import NonLocalBlock
 DEPTHS = (3, 4, 6, 3)
 # Blocks whose first 1x1 convolution becomes 3x1x1.
 INFLATED = ((1, 1, 1), (1, 0, 1, 0), (1, 0, 1, 0, 1, 0), (0, 1, 0))
+INFLATED_LATE = ((0,) * 3, (0,) * 4, (1,) * 6, (1,) * 3)
+INFLATED_NEVER = tuple((0,) * depth for depth in DEPTHS)
 # Blocks that a non-local block follows: two in res3, three in res4.
 NON_LOCAL = ((0, 0, 0), (0, 1, 0, 1), (0, 1, 0, 1, 0, 1), (0, 0, 0))
 EXPANSION = 4
@@ -51,11 +57,21 @@ class Bottleneck(nn.Module):
         self.non_local: NonLocalBlock | None = None
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, C, T, H, W) -> (N, 4 width, T, H / stride, W / stride)``, rounded up."""
         shortcut = x if self.downsample is None else self.downsample(x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
         x = F.relu(self.bn3(self.conv3(x)) + shortcut, inplace=True)
         return x if self.non_local is None else self.non_local(x)
+
+
+def residual_stage(cin: int, width: int, inflated: Sequence[int], stride: int) -> nn.Sequential:
+    """The blocks of one stage, one for each flag of ``inflated``; the first has the stride."""
+    blocks = []
+    for block, flag in enumerate(inflated):
+        blocks.append(Bottleneck(cin, width, stride if block == 0 else 1, bool(flag)))
+        cin = width * EXPANSION
+    return nn.Sequential(*blocks)
 
 
 class ResNetI3D(VideoNet):
@@ -69,6 +85,8 @@ class ResNetI3D(VideoNet):
         in_channels: 3 for RGB, 2 for flow.
         dropout: probability before the head.
         non_local: a mode of :class:`~dancestyle.nets.non_local.NonLocalBlock`, or None for plain.
+        time_strides: of the first convolution, the first pool and the pool after res2. MMAction2's
+            nets have (2, 2, 2) and see 32 frames; PyTorchVideo's have (1, 1, 2) and see 8.
     """
 
     native = NativeInput(frames=32, stride=2, size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD)
@@ -80,6 +98,9 @@ class ResNetI3D(VideoNet):
         ("res4", ("layer3",)),
         ("res5", ("layer4",)),
     )
+    stem_length = 5
+    inflated: tuple[tuple[int, ...], ...] = INFLATED
+    default_time_strides = (2, 2, 2)
 
     def __init__(
         self,
@@ -87,34 +108,41 @@ class ResNetI3D(VideoNet):
         in_channels: int = 3,
         dropout: float = 0.5,
         non_local: str | None = None,
+        time_strides: Sequence[int] | None = None,
     ) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(in_channels, 64, (5, 7, 7), 2, (2, 3, 3), bias=False)
+        strides = tuple(self.default_time_strides if time_strides is None else time_strides)
+        if len(strides) != 3 or not set(strides) <= {1, 2}:
+            raise ValueError(f"time_strides must be three numbers, each 1 or 2, found {strides}")
+        self.time_strides = strides
+        length = self.stem_length
+        self.conv1 = nn.Conv3d(
+            in_channels, 64, (length, 7, 7), (strides[0], 2, 2), (length // 2, 3, 3), bias=False
+        )
         self.bn1 = nn.BatchNorm3d(64)
-        self.maxpool = nn.MaxPool3d((1, 3, 3), 2, (0, 1, 1))
-        self.pool2 = nn.MaxPool3d((2, 1, 1), (2, 1, 1))
-        cin = 64
-        for index, depth in enumerate(DEPTHS):
-            width = 64 * 2**index
-            blocks = []
-            for block in range(depth):
-                stride = 2 if block == 0 and index > 0 else 1
-                blocks.append(Bottleneck(cin, width, stride, bool(INFLATED[index][block])))
-                cin = width * EXPANSION
-            self.add_module(f"layer{index + 1}", nn.Sequential(*blocks))
+        self.maxpool = nn.MaxPool3d((1, 3, 3), (strides[1], 2, 2), (0, 1, 1))
+        self.pool2 = nn.MaxPool3d((2, 1, 1), (2, 1, 1)) if strides[2] == 2 else nn.Identity()
+        self.layer1 = residual_stage(64, 64, self.inflated[0], 1)
+        self.layer2 = residual_stage(256, 128, self.inflated[1], 2)
+        self.layer3 = residual_stage(512, 256, self.inflated[2], 2)
+        self.layer4 = residual_stage(1024, 512, self.inflated[3], 2)
         initialise(self)
         if non_local is not None:
             self._add_non_local(non_local)
         self._set_head(num_classes, dropout)
 
     def _add_non_local(self, mode: str) -> None:
-        for index, where in enumerate(NON_LOCAL):
-            for block, wanted in zip(getattr(self, f"layer{index + 1}"), where, strict=True):
-                if wanted:
+        # After the initialisation, since the blocks have their own.
+        for layer, marks in zip(
+            (self.layer1, self.layer2, self.layer3, self.layer4), NON_LOCAL, strict=True
+        ):
+            for block, marked in zip(layer, marks, strict=True):
+                if marked:
+                    assert isinstance(block, Bottleneck)
                     block.non_local = NonLocalBlock(block.conv3.out_channels, mode)
 
     def trunk(self, x: Tensor) -> Tensor:
-        """``(N, C, T, H, W) -> (N, 2048, T/8, H/32, W/32)``."""
+        """``(N, C, T, H, W) -> (N, 2048, T', H/32, W/32)``, T' being T through the time strides."""
         x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
         x = self.layer1(x)
         if x.shape[2] > 1:
@@ -124,3 +152,21 @@ class ResNetI3D(VideoNet):
     def features(self, x: Tensor) -> Tensor:
         """Pooled features ``(N, 2048)``."""
         return self.trunk(x).mean(dim=(2, 3, 4))
+
+
+class SlowResNet(ResNetI3D):
+    """Slow R50: no stride in time, kernels along time only in res4 and res5 (SlowFast, table 1)."""
+
+    native = NativeInput(frames=8, stride=8, size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    stem_length = 1
+    inflated = INFLATED_LATE
+    default_time_strides = (1, 1, 1)
+
+
+class C2DResNet(ResNetI3D):
+    """C2D R50: no kernel along time at all; frames meet in one pool and the average."""
+
+    native = NativeInput(frames=8, stride=8, size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    stem_length = 1
+    inflated = INFLATED_NEVER
+    default_time_strides = (1, 1, 2)

@@ -45,19 +45,12 @@ def resnet50() -> nn.Module:
     return net.eval()
 
 
-def googlenet_trunk(net: nn.Module, x: Tensor) -> Tensor:
-    """torchvision's GoogLeNet up to its pooling, as its own forward pass goes."""
-    for name in (
-        "conv1 maxpool1 conv2 conv3 maxpool2 inception3a inception3b maxpool3 inception4a "
-        "inception4b inception4c inception4d inception4e maxpool4 inception5a inception5b"
-    ).split():
-        x = getattr(net, name)(x)
-    return x
-
-
-def resnet_trunk(net: nn.Module, x: Tensor) -> Tensor:
-    for name in "conv1 bn1 relu maxpool layer1 layer2 layer3 layer4".split():
-        x = getattr(net, name)(x)
+def trunk(net: nn.Module, x: Tensor) -> Tensor:
+    """torchvision's net up to its pooling: both are plain chains of their children."""
+    for name, module in net.named_children():
+        if name == "avgpool":
+            break
+        x = module(x)
     return x
 
 
@@ -118,7 +111,7 @@ def test_inception_repeats_googlenet(
     assert inflate(net, googlenet.state_dict(), mode) == []
     frame = frames(1, 63)
     with torch.no_grad():
-        maps = googlenet_trunk(googlenet, frame)
+        maps = trunk(googlenet, frame)
     assert_repeats(net, frame, length, border, maps)
 
 
@@ -132,7 +125,7 @@ def test_resnet_i3d_repeats_resnet50(
     assert bool(left) == (name == "i3d_r50_nl") and all(".non_local." in key for key in left)
     frame = frames(1, 33)
     with torch.no_grad():
-        maps = resnet_trunk(resnet50, frame)
+        maps = trunk(resnet50, frame)
     assert_repeats(net, frame, length, border, maps)
 
 
@@ -142,12 +135,12 @@ def test_spread_kernels_fade_at_the_ends_of_the_video(googlenet: nn.Module) -> N
     inflate(net, googlenet.state_dict(), "spread")
     with torch.no_grad():
         maps = net.trunk(standstill(frames(1, 63), 16))
-        assert (maps[:, :, 0] - googlenet_trunk(googlenet, frames(1, 63))).abs().max() > 0.01
+        assert (maps[:, :, 0] - trunk(googlenet, frames(1, 63))).abs().max() > 0.01
 
 
 @pytest.mark.parametrize("mode", MODES)
 def test_flow_nets_inflate_from_colour(googlenet: nn.Module, mode: str) -> None:
-    """Two equal flow planes look as a grey picture does to the first layer; the rest is the same."""
+    """Two equal flow planes look to the first layer as a grey picture does; the rest is one."""
     rgb, flow = InceptionI3D(5).eval().double(), InceptionI3D(5, 2).eval().double()
     inflate(rgb, googlenet.state_dict(), mode)
     inflate(flow, googlenet.state_dict(), mode)

@@ -63,7 +63,7 @@ def test_logits_depend_on_the_input(net: VideoNet) -> None:
 def test_stages_name_every_weight_but_the_heads_once(net: VideoNet) -> None:
     """Otherwise freezing all of them would leave some part of the body free."""
     attributes = [attribute for _, names in net.stages for attribute in names]
-    inside = [p for name in attributes for p in getattr(net, name).parameters()]
+    inside = [p for name in attributes for p in net.get_submodule(name).parameters()]
     outside = [p for name, p in net.named_parameters() if not name.startswith("head.")]
     assert len({id(p) for p in inside}) == len(inside) == len(outside)
     assert {id(p) for p in inside} == {id(p) for p in outside}
@@ -81,7 +81,7 @@ def test_gradient_reaches_the_free_parameters_and_no_others(net: VideoNet, froze
         for stage, attributes in net.stages
         if stage in stages
         for attribute in attributes
-        for p in getattr(net, attribute).parameters()
+        for p in net.get_submodule(attribute).parameters()
     }
     assert bool(fixed) == bool(frozen)
     for name, parameter in net.named_parameters():
@@ -108,7 +108,7 @@ def test_batch_statistics_of_frozen_stages_stay(net: VideoNet, norm: bool) -> No
     last = net.stage_names()[0]
     net.freeze(net.stages_up_to(last), norm=norm)
     net.eval().train()  # as a training loop does after each validation
-    body = [(stage, getattr(net, a)) for stage, names in net.stages for a in names]
+    body = [(stage, net.get_submodule(a)) for stage, names in net.stages for a in names]
     before = [_statistics(module) for _, module in body]
     with torch.no_grad():
         net(video(2, 3, 8, 32, 32))
@@ -173,26 +173,3 @@ def test_stages_up_to(net: VideoNet) -> None:
         net.stages_up_to("attic")
     with pytest.raises(ValueError, match=f"no stage 'attic'.*{names[0]}"):
         net.freeze(["attic"])
-
-
-@pytest.mark.parametrize("name", nets.names())
-def test_create_takes_flow(name: str) -> None:
-    net = nets.create(name, 4, in_channels=2).eval()
-    with torch.inference_mode():
-        assert net(video(1, 2, 8, 32, 32)).shape == (1, 4)
-
-
-@pytest.mark.parametrize(
-    "arguments, sentence",
-    [
-        ({"name": "i3d_rgb"}, "no net 'i3d_rgb'; the nets are: i3d_inception"),
-        ({"num_classes": 0}, "num_classes must be at least 1, found 0"),
-        ({"dropout": 1.0}, r"dropout must be in \[0, 1\), found 1.0"),
-        ({"depth": 7}, "net 'i3d_inception' does not take these options.*depth"),
-        ({"name": "i3d_r50_nl", "non_local": "cosine"}, "'cosine' is not one of: dot_product"),
-    ],
-)
-def test_create_says_what_is_wrong(arguments: dict[str, object], sentence: str) -> None:
-    defaults: dict[str, object] = {"name": "i3d_inception", "num_classes": 5}
-    with pytest.raises(ValueError, match=sentence):
-        nets.create(**{**defaults, **arguments})  # type: ignore[arg-type]

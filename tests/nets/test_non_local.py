@@ -1,4 +1,4 @@
-"""Non-local blocks against the equations of the paper, on cases small enough for pencil and paper."""
+"""Non-local blocks against the equations of the paper, on cases small enough for a pencil."""
 
 from __future__ import annotations
 
