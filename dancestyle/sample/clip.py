@@ -54,8 +54,8 @@ def make_clip(
     cv2.setNumThreads(1)
     once = named_rng(seed, "video", label, video)
     bodies = [Body.random(once) for _ in range(CROWD)]
-    looks = [Look.random(once) for _ in range(CROWD)]
     room = Place.random(once)
+    looks = [Look.random(once, room.wall) for _ in range(CROWD)]
     onlookers = int(once.choice(4, p=[0.6, 0.22, 0.12, 0.06]))
     rng = named_rng(seed, "clip", label, video, moment)
     dance = choreography(label)
@@ -65,7 +65,7 @@ def make_clip(
         Person(each, body, look) for each, body, look in zip(dancers, bodies, looks, strict=False)
     ]
     camera = random_camera(rng, dance.size, np.stack(dancers), size)
-    people += [_onlooker(once, rng, room.depth, len(seconds)) for _ in range(onlookers)]
+    people += [_onlooker(once, rng, room, len(seconds)) for _ in range(onlookers)]
     handling = Handling.random(rng, seconds, min(size))
     frames = render(people, room, camera, handling, size, rng.uniform(1, 6), rng)
     pixels, _ = camera.view(np.stack(dancers, axis=1)[:, :, COCO_INDEX])  # (T, P, 17, 2)
@@ -76,12 +76,12 @@ def make_clip(
 
 
 def _onlooker(
-    once: np.random.Generator, rng: np.random.Generator, depth: float, count: int
+    once: np.random.Generator, rng: np.random.Generator, room: Place, count: int
 ) -> Person:
     """Somebody who only stands there and shifts their weight a little."""
-    body, look = Body.random(once), Look.random(once)
-    side = once.choice([-1.0, 1.0]) * once.uniform(0.35, 1.1)
-    back, facing = -depth * once.uniform(0.55, 0.9), once.uniform(-0.2, 0.2)
+    body, look = Body.random(once), Look.random(once, room.wall)
+    side = once.choice([-1.0, 1.0]) * once.uniform(0.5, 1.2)
+    back, facing = -room.depth * once.uniform(0.55, 0.9), once.uniform(-0.2, 0.2)
     beats = np.linspace(0, 2, count) + rng.uniform(0, 8)
     channels = Moves().at(beats)
     channels["pelvis"] = channels["pelvis"] + 0.01 * np.sin(beats)[:, None] * np.array([1.0, 0, 0])

@@ -1,4 +1,4 @@
-"""Writing what the camera saw: H.264 files, JPEG frames and archives of arrays, byte for byte again."""
+"""Writing what the camera saw: H.264, JPEG and archives of arrays, the same bytes every time."""
 
 from __future__ import annotations
 

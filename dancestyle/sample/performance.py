@@ -61,7 +61,7 @@ def _drifting(rng: np.random.Generator, beats: Array, size: float, width: int) -
 def dance_moves(
     moves: Moves, beats: Array, amplitude: float, rng: np.random.Generator
 ) -> dict[str, Array]:
-    """The channels of one dancer at ``beats`` (T,), enlarged by ``amplitude`` and never quite even."""
+    """The channels of a dancer at ``beats`` (T,), enlarged by ``amplitude``, never quite even."""
     channels = moves.at(beats)
     for name, value in channels.items():
         if name in _SCALED and not moves.planted:
@@ -71,7 +71,7 @@ def dance_moves(
 
 
 def place(figure_joints: Array, at: tuple[float, float], facing: float) -> Array:
-    """Joints (T, J, 3) of a dancer put at a place of the floor, facing ``facing`` turns to the left."""
+    """Joints (T, J, 3) of a dancer put at a place of the floor, ``facing`` turns to the left."""
     angle = 2 * np.pi * facing
     return _spin(figure_joints, np.array([angle])) + np.array([at[0], 0.0, at[1]])
 

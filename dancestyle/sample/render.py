@@ -100,8 +100,11 @@ def render(
         zoom = handling.zooms[frame]
         start = middle - zoom * middle + offsets[frame, 0] - zoom * corner
         matrix = np.array([[zoom, 0, start[0]], [0, zoom, start[1]]])
-        picture = cv2.warpAffine(
-            backdrop, matrix, big, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        picture = np.asarray(
+            cv2.warpAffine(
+                backdrop, matrix, big, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            ),
+            np.uint8,
         )
         for drawing in sorted(drawings, key=lambda each: float(each.near[frame])):
             drawing.draw(picture, frame)
@@ -116,7 +119,8 @@ def _palette(look: Look, place: Place) -> dict[str, Colour]:
     colours = {
         "skin": look.skin, "hair": look.hair, "top": look.top, "shoes": look.shoes,
         "thigh": look.legs, "shin": look.skin if look.shorts or look.skirt else look.legs,
-        "upper_arm": look.top, "forearm": look.top if look.sleeves else look.skin, "eyes": (25.0, 20.0, 20.0),
+        "upper_arm": look.top, "forearm": look.top if look.sleeves else look.skin,
+        "eyes": (25.0, 20.0, 20.0),
     }  # fmt: skip
     red, green, blue = place.gain
     return {
@@ -136,7 +140,8 @@ def _fixed(points: Array) -> NDArray[np.int32]:
 
 _TORSO_PART, _HEAD_PART = len(_LIMBS), len(_LIMBS) + 1
 _CAP = np.linspace(np.pi / 2, 3 * np.pi / 2, 5)
-_RING = np.stack([np.cos(np.linspace(0, 2 * np.pi, 9)[:-1]), np.sin(np.linspace(0, 2 * np.pi, 9)[:-1])], 1)  # fmt: skip
+_ROUND = np.linspace(0, 2 * np.pi, 8, endpoint=False)
+_RING = np.stack([np.cos(_ROUND), np.sin(_ROUND)], axis=1)
 
 
 def _capsules(start: Array, end: Array, r0: Array, r1: Array) -> NDArray[np.int32]:
@@ -180,11 +185,12 @@ class _Drawing:
         spine, chest = points[:, _SPINE], points[:, _CHEST]
         shoulders = [(points[:, n], 0.045 * unit) for n in _TORSO[:2]]
         sides = [(points[:, n], 0.06 * unit) for n in _TORSO[2:4]]
+        shine = [(chest + shift, 0.05 * unit), (spine + shift, 0.04 * unit)]
         self.hulls = [
             (_rims([*shoulders, *sides, (spine, 0.07 * unit)]), _shaded(palette["top"], 0.9)),
-            (_rims([(chest + shift, 0.05 * unit), (spine + shift, 0.04 * unit)]), _shaded(palette["top"], 1.06)),
+            (_rims(shine), _shaded(palette["top"], 1.06)),
             (_rims([(points[:, n], 0.062 * unit) for n in _HIPS]), _shaded(palette["thigh"], 0.85)),
-        ]  # fmt: skip
+        ]
         if look.skirt:
             waist = [(points[:, n], 0.05 * unit) for n in _HIPS]
             hem = [

@@ -30,14 +30,14 @@ class Look:
     bun: float  # size of the hair, in head radii
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> Look:
-        """Anybody."""
+    def random(cls, rng: np.random.Generator, against: Image) -> Look:
+        """Anybody, in clothes that most likely stand out against a wall (H, W, 3)."""
         skin = np.array(_SKINS[rng.integers(len(_SKINS))]) * rng.uniform(0.9, 1.08)
         return cls(
             skin=_colour(skin),
             hair=_colour(rng.uniform(10, 110) * np.array([1.0, rng.uniform(0.6, 1), 0.5])),
-            top=random_colour(rng),
-            legs=random_colour(rng),
+            top=_clothes(rng, float(against.mean())),
+            legs=_clothes(rng, float(against.mean())),
             shoes=random_colour(rng),
             sleeves=bool(rng.random() < 0.5),
             shorts=bool(rng.random() < 0.3),
@@ -56,6 +56,14 @@ def random_colour(rng: np.random.Generator, low: float = 25, high: float = 245) 
     base = rng.uniform(low, high)
     tint = rng.normal(0, rng.uniform(5, 70), 3)
     return _colour(base + tint)
+
+
+def _clothes(rng: np.random.Generator, against: float) -> Colour:
+    for _ in range(4):
+        colour = random_colour(rng)
+        if abs(sum(colour) / 3 - against) > 35:
+            break
+    return colour
 
 
 @dataclass(frozen=True)
@@ -138,15 +146,17 @@ class Place:
             height, width = texture.shape[:2]
             source = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
             matrix = cv2.getPerspectiveTransform(source, pixels.astype(np.float32))
+            beyond = cv2.BORDER_TRANSPARENT
             cv2.warpPerspective(
-                texture, matrix, size, dst=out, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_TRANSPARENT
-            )  # fmt: skip
+                texture, matrix, size, dst=out, flags=cv2.INTER_LINEAR, borderMode=beyond
+            )
         return out
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int], cells: int, size: float) -> Array:
     small = rng.normal(0, size, (cells, max(cells * shape[1] // shape[0], 1))).astype(np.float32)
-    return cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)[..., None]
+    large = cv2.resize(small, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    return np.asarray(large, np.float64)[..., None]
 
 
 def _wall(rng: np.random.Generator) -> Image:

@@ -35,8 +35,8 @@ def make_stills(seed: int, first: int, count: int) -> Chunk:
     """Stills number ``first`` to ``first + count``.
 
     Returns:
-        Pictures (N, S, S, 3) RGB, key points (N, 17, 2) of the main figure in [0, 1] of the picture,
-        and which of them are inside it (N, 17).
+        Pictures (N, S, S, 3) RGB, key points (N, 17, 2) of the main figure in [0, 1] of the
+        picture, and which of them are inside it (N, 17).
     """
     cv2.setNumThreads(1)
     images = np.empty((count, SIZE, SIZE, 3), np.uint8)
@@ -46,7 +46,7 @@ def make_stills(seed: int, first: int, count: int) -> Chunk:
         if index == 0 or number % _SHARED == 0:
             once = named_rng(seed, "still place", number // _SHARED)
             room, bodies = Place.random(once), [Body.random(once) for _ in range(2)]
-            looks = [Look.random(once) for _ in range(2)]
+            looks = [Look.random(once, room.wall) for _ in range(2)]
         rng = named_rng(seed, "still", number)
         people = []
         for who in range(2 if rng.random() < 0.25 else 1):

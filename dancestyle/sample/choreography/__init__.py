@@ -7,12 +7,13 @@ from dataclasses import replace
 from dancestyle.sample.choreography.dance import Dance, Dancer, Figure
 from dancestyle.sample.choreography.everyday import EVERYDAY
 from dancestyle.sample.choreography.solo import SOLO
+from dancestyle.sample.choreography.street import STREET
 from dancestyle.sample.choreography.together import TOGETHER
 
 __all__ = ["ACTIONS", "BALLROOM", "STYLES", "Dance", "Dancer", "Figure"]
 
 STYLES: dict[str, Dance] = {
-    dance.label: dance for dance in sorted(SOLO + TOGETHER, key=lambda dance: dance.label)
+    dance.label: dance for dance in sorted(SOLO + STREET + TOGETHER, key=lambda dance: dance.label)
 }
 ACTIONS: dict[str, Dance] = {dance.label: dance for dance in EVERYDAY}
 

@@ -6,7 +6,7 @@ from dancestyle.sample.choreography.dance import Dance, Dancer, Figure, couple
 from dancestyle.sample.curves import Hold, Keys, Ramp, Staircase, Wave
 from dancestyle.sample.skeleton import Moves
 
-# --- salsa: forward and back on 1-2-3, 5-6-7 in one slot, hips, now and then the lady turns ---------
+# --- salsa: forward and back on 1-2-3, 5-6-7 in one slot, hips, now and then the lady turns -----
 _basic_left = Keys(8, {0: (0.08, 0, 0), 1: (0.08, 0, 0.24), 3: (0.08, 0, 0)}, lift=0.04)
 _basic_right = Keys(8, {0: (-0.08, 0, 0), 5: (-0.08, 0, -0.24), 7: (-0.08, 0, 0)}, lift=0.04)
 _salsa_hips = Wave(4, (0, 16, 0)) + Wave(4, (0, 0, 14), 0.25)
@@ -58,7 +58,7 @@ SALSA = Dance(
     size=(0.56, 0.7),
 )
 
-# --- swing: bounce, rock step, the couple flings apart and springs back --------------------------------
+# --- swing: bounce, rock step, the couple flings apart and springs back -------------------------
 _bounce = Wave(1, (0, 0.028, 0)) + Hold((0, -0.07, 0))
 _rock = Keys(
     4, {0: (0.08, 0, 0.0), 1: (0.1, 0.1, 0.16), 2: (0.08, 0, 0), 3: (0.1, 0.0, -0.2)}, lift=0.08
@@ -90,9 +90,9 @@ SWING = Dance(
         Figure(couple(_swing_leader, _swing_follower, 0.6), turn=Ramp(16, 0.5)),
     ),
     size=(0.54, 0.68),
-)  # fmt: skip
+)
 
-# --- tango: chest to chest, long stalking steps across the floor, a stop, a sharp twist -----------------
+# --- tango: chest to chest, long stalking steps across the floor, a stop, a sharp twist ---------
 _stalk_left = Keys(
     4, {0: (0.06, 0, 0.2), 1: (0.06, 0, -0.14), 2: (0.06, 0, 0.2), 3: (0.06, 0, 0.02)}, lift=0.03
 )
@@ -142,7 +142,11 @@ TANGO = Dance(
     figures=(
         Figure(  # along the line of dance, and back
             couple(_tango_leader, _tango_follower, 0.27),
-            travel=Keys(8, {0: (-0.34, 0, 0), 3: (0.34, 0, 0), 4: (0.34, 0, 0), 7: (-0.34, 0, 0)}, ease="linear"),
+            travel=Keys(
+                8,
+                {0: (-0.34, 0, 0), 3: (0.34, 0, 0), 4: (0.34, 0, 0), 7: (-0.34, 0, 0)},
+                ease="linear",
+            ),
         ),
         Figure(  # a giro: round each other, then a stop
             couple(_tango_leader, _tango_follower, 0.27),
@@ -150,9 +154,9 @@ TANGO = Dance(
         ),
     ),
     size=(0.58, 0.72),
-)  # fmt: skip
+)
 
-# --- country line dancing: rows in step, grapevine left, grapevine right, thumbs in the belt -----------
+# --- country line dancing: rows in step, grapevine left, grapevine right, thumbs in the belt ----
 _vine = Keys(
     8, {0: (-0.24, 0, 0), 3: (0.24, 0, 0), 4: (0.24, 0, 0), 7: (-0.24, 0, 0)}, ease="linear"
 )
@@ -190,7 +194,7 @@ LINE = Dance(
     size=(0.48, 0.58),
 )
 
-# --- square dancing: a ring that circles, runs to the middle and back, or couples that swing ------------
+# --- square dancing: a ring that circles, runs to the middle and back, or couples that swing ----
 _skip_left = Keys(2, {0: (0.1, 0, 0.1), 1: (0.1, 0.08, -0.1)}, lift=0.05)
 _skip_right = _skip_left.mirror(1)
 _joined = Hold((0.24, -0.14, 0.1))
@@ -199,9 +203,25 @@ _ring_moves = Moves(
     pelvis=Wave(1, (0, 0.02, 0)) + Hold((0, -0.04, 0)),
     left_foot=_skip_left,
     right_foot=_skip_right,
-    left_hand=Keys(8, {0: (0.24, -0.14, 0.1), 4: (0.24, -0.14, 0.1), 5.5: (0.16, 0.22, 0.12), 7: (0.24, -0.14, 0.1)}),
-    right_hand=Keys(8, {0: (-0.24, -0.14, 0.1), 4: (-0.24, -0.14, 0.1), 5.5: (-0.16, 0.22, 0.12), 7: (-0.24, -0.14, 0.1)}),
-)  # fmt: skip
+    left_hand=Keys(
+        8,
+        {
+            0: (0.24, -0.14, 0.1),
+            4: (0.24, -0.14, 0.1),
+            5.5: (0.16, 0.22, 0.12),
+            7: (0.24, -0.14, 0.1),
+        },
+    ),
+    right_hand=Keys(
+        8,
+        {
+            0: (-0.24, -0.14, 0.1),
+            4: (-0.24, -0.14, 0.1),
+            5.5: (-0.16, 0.22, 0.12),
+            7: (-0.24, -0.14, 0.1),
+        },
+    ),
+)
 _star_moves = Moves(  # right-hand star: all right hands joined in the middle, walking round it
     pelvis=Wave(1, (0, 0.02, 0)) + Hold((0, -0.04, 0)),
     left_foot=_skip_left,
@@ -217,7 +237,10 @@ SQUARE = Dance(
             tuple(
                 Dancer(_ring_moves, at=at, facing=facing)
                 for at, facing in (
-                    ((0.0, 0.46), 0.5), ((0.46, 0.0), -0.25), ((0.0, -0.46), 0.0), ((-0.46, 0.0), 0.25),
+                    ((0.0, 0.46), 0.5),
+                    ((0.46, 0.0), -0.25),
+                    ((0.0, -0.46), 0.0),
+                    ((-0.46, 0.0), 0.25),
                 )
             ),
             turn=Ramp(8, 0.75),
@@ -226,16 +249,19 @@ SQUARE = Dance(
             tuple(
                 Dancer(_star_moves, at=at, facing=facing)
                 for at, facing in (
-                    ((0.0, 0.36), 0.25), ((0.36, 0.0), 0.5), ((0.0, -0.36), -0.25), ((-0.36, 0.0), 0.0),
+                    ((0.0, 0.36), 0.25),
+                    ((0.36, 0.0), 0.5),
+                    ((0.0, -0.36), -0.25),
+                    ((-0.36, 0.0), 0.0),
                 )
             ),
             turn=Ramp(8, 0.9),
         ),
     ),
     size=(0.48, 0.58),
-)  # fmt: skip
+)
 
-# --- mosh pit: a packed crowd, everybody jumps and shoves in their own time, fists in the air -----------
+# --- mosh pit: a packed crowd, everybody jumps and shoves in their own time, fists in the air ---
 _pogo = Keys(1, {0: (0, -0.08, 0), 0.5: (0, 0.14, 0)})
 _airborne = Keys(1, {0: (0.1, 0, 0), 0.5: (0.1, 0.12, -0.04)})
 
@@ -254,9 +280,14 @@ def _mosher(shove: float, reach: float) -> Moves:
 
 
 _pit = (
-    ((0.0, 0.3), 0.2), ((0.42, 0.2), -0.1), ((-0.42, 0.2), 0.16), ((0.22, -0.15), -0.1),
-    ((-0.22, -0.15), 0.22), ((0.66, -0.2), 0.2), ((-0.66, -0.2), -0.1),
-)  # fmt: skip
+    ((0.0, 0.3), 0.2),
+    ((0.42, 0.2), -0.1),
+    ((-0.42, 0.2), 0.16),
+    ((0.22, -0.15), -0.1),
+    ((-0.22, -0.15), 0.22),
+    ((0.66, -0.2), 0.2),
+    ((-0.66, -0.2), -0.1),
+)
 MOSH = Dance(
     "mosh pit dancing",
     tempo=(112, 140),

@@ -1,1 +1,1 @@
-"""The sample laid out on disk like the real datasets; each module plans its files, then films them."""
+"""The sample laid out on disk like the real datasets; a module plans its files, then films them."""

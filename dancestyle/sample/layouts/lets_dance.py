@@ -21,7 +21,7 @@ SHORTEST, LONGEST = 51, 75  # frames
 
 
 def plan(root: Path, seed: int, videos: int, short_side: int) -> list[FramesJob]:
-    """One clip of every class that has no style, ``videos`` videos of one or two clips of the others."""
+    """``videos`` videos of one or two clips of each class with a style, one clip of the others."""
     out = []
     for folder in sorted([*_STYLED, *BALLROOM]):
         label = _STYLED.get(folder, folder)
