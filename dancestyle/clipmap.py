@@ -275,29 +275,9 @@ def _outcomes(
     jobs: Sequence[_Job], workers: int, cluster: str | None, time_limit: float
 ) -> Generator[tuple[int, Any], None, None]:
     if jobs and cluster:
-        yield from _on_cluster(jobs, cluster)
+        yield from pool.results_on_cluster(_perform, jobs, cluster)
     elif jobs:
         yield from pool.results(_perform, jobs, workers, time_limit)
-
-
-def _on_cluster(jobs: Sequence[_Job], address: str) -> Iterator[tuple[int, Any]]:
-    """As :func:`dancestyle.pool.results`, on the workers of a Dask scheduler.
-
-    Dask itself gives the jobs of a worker that died to the others, three times.
-    """
-    from distributed import Client, as_completed
-    from distributed.scheduler import KilledWorker
-
-    with Client(address, set_as_default=False) as client:
-        futures = {client.submit(_perform, job, pure=False): i for i, job in enumerate(jobs)}
-        waiting = as_completed(list(futures))
-        for future in waiting:
-            index = futures.pop(future)
-            try:
-                yield index, future.result()
-            except KilledWorker:
-                yield index, pool.Died("the worker process died, several times")
-            future.release()
 
 
 def _count(report: Report, item_id: str, outcome: _Outcome) -> None:

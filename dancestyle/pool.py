@@ -63,6 +63,27 @@ def results(
         yield from _round(function, jobs, again, 1, time_limit)
 
 
+def results_on_cluster(
+    function: Callable[[Any], Any], jobs: Sequence[Any], address: str
+) -> Iterator[tuple[int, Any]]:
+    """As :func:`results`, on the workers of the Dask scheduler at ``address``.
+
+    Dask itself gives the jobs of a worker that died to the others, a few times.
+    """
+    from distributed import Client, as_completed
+    from distributed.scheduler import KilledWorker
+
+    with Client(address, set_as_default=False) as client:
+        futures = {client.submit(function, job, pure=False): i for i, job in enumerate(jobs)}
+        for future in as_completed(list(futures)):
+            try:
+                result = future.result()
+            except KilledWorker:
+                result = Died("the worker process died, several times")
+            yield futures.pop(future), result
+            future.release()
+
+
 class _Worker:
     """A process, its pipe, and the job that it has."""
 

@@ -1,0 +1,1 @@
+"""Dense optical flow: methods that compute it, files that hold it."""

@@ -1,0 +1,210 @@
+"""Flow on disk: one file a clip, 8 bits a component, any field read as cheaply as any other.
+
+A displacement ``v`` in pixels is stored as ``128 + round(127 * v / bound)``, clipped to 1..255. So
+128 is exactly zero, and ``256 - code`` changes the sign: a mirrored copy is made from the codes,
+without loss. (The usual ``255 * (v + bound) / (2 * bound)`` has no code for zero, and so turns a
+picture at rest into one that drifts.)
+
+Both components of a field make one grey picture, x above y, and the pictures are kept losslessly by
+FFV1 in Matroska, each a keyframe. ``docs/flow.md`` compares this with other formats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import av
+import numpy as np
+
+from dancestyle.files import atomic_path
+from dancestyle.flow.methods import resize
+from dancestyle.video.errors import VideoError
+
+BOUND = 20.0
+"""Pixels; the I3D paper truncates there."""
+_RATE = 25  # only names the fields: field i is at i / 25 s, whatever the clip's rate
+_ZERO = 128
+
+
+def encode(fields: np.ndarray, bound: float = BOUND) -> np.ndarray:
+    """Displacements in pixels, any shape, to uint8 codes; beyond ``bound`` they are truncated."""
+    scaled = np.rint(np.nan_to_num(fields) * np.float32(127 / bound))
+    return (np.clip(scaled, -127, 127) + _ZERO).astype(np.uint8)
+
+
+def decode(codes: np.ndarray, bound: float = BOUND) -> np.ndarray:
+    """uint8 codes to displacements in pixels, float32; the error is at most ``bound / 254``."""
+    return (codes.astype(np.float32) - _ZERO) * np.float32(bound / 127)
+
+
+def write(path: Path | str, fields: Iterable[np.ndarray], bound: float = BOUND) -> int:
+    """Store fields float32 (H, W, 2) in pixels and return how many there were.
+
+    Raises:
+        ValueError: no fields, or fields of differing shape.
+    """
+    return write_codes(path, (encode(field, bound) for field in fields), bound)
+
+
+def write_codes(path: Path | str, codes: Iterable[np.ndarray], bound: float) -> int:
+    """Store fields that are codes already: uint8 (H, W, 2). The same codes give the same bytes."""
+    with atomic_path(path) as temporary:
+        return _write(temporary, list(codes), bound)
+
+
+def _write(path: Path, codes: Sequence[np.ndarray], bound: float) -> int:
+    if not codes:
+        raise ValueError("no flow to write: a clip of one frame has none")
+    height, width, _ = codes[0].shape
+    options = {"fflags": "+bitexact"}
+    with av.open(str(path), "w", format="matroska", options=options) as container:
+        container.metadata["bound"] = repr(float(bound))
+        container.metadata["fields"] = str(len(codes))
+        stream = container.add_stream("ffv1", rate=_RATE)
+        stream.width, stream.height, stream.pix_fmt = width, 2 * height, "gray"
+        stream.gop_size = 1
+        stream.thread_count = 1
+        stream.options = {"level": "3", "coder": "rice", "slicecrc": "0", "flags": "+bitexact"}
+        for i, code in enumerate(codes):
+            if code.shape != (height, width, 2):
+                raise ValueError(f"field {i} is {code.shape}, the first is {codes[0].shape}")
+            planes = np.concatenate([code[..., 0], code[..., 1]])  # (2H, W)
+            frame = av.VideoFrame.from_ndarray(planes, format="gray")
+            frame.pts, frame.time_base = i, Fraction(1, _RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return len(codes)
+
+
+class FlowReader:
+    """The flow of one clip.
+
+    Attributes:
+        fields: number of fields, one less than the clip has frames
+        width: pixels
+        height: pixels
+        bound: pixels at which displacements are truncated
+
+    Raises:
+        VideoError: the file is missing, or was not written by this module.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = str(path)
+        try:
+            self._container = av.open(self.path, options={"protocol_whitelist": "file"})
+        except (av.FFmpegError, OSError):
+            found = Path(path).exists()
+            raise VideoError(path, "no flow file" if found else "file not found") from None
+        try:
+            self._stream = self._container.streams.video[0]
+            tags = {key.lower(): value for key, value in self._container.metadata.items()}
+            self.bound = float(tags["bound"])
+            self.fields = int(tags["fields"])
+        except (IndexError, KeyError, ValueError):
+            self._container.close()
+            raise VideoError(path, "no flow file") from None
+        self._stream.thread_type = "NONE"
+        self._stream.codec_context.thread_count = 1
+        self.width = self._stream.codec_context.width
+        self.height = self._stream.codec_context.height // 2
+        self._ticks = float(Fraction(1, _RATE) / (self._stream.time_base or Fraction(1, 1000)))
+        self._next = 0
+        self._packets = self._container.demux(self._stream)
+
+    def read(self, indices: Sequence[int], size: tuple[int, int] | None = None) -> np.ndarray:
+        """The fields at ``indices`` (any order, repeats allowed): float32 (len, H, W, 2), pixels.
+
+        Args:
+            indices: from 0 to ``fields - 1``.
+            size: (height, width) of the result; the vectors are scaled with it, as they are in
+                pixels of the result. None keeps the stored size.
+
+        Raises:
+            IndexError: an index outside of the clip.
+            VideoError: the file is damaged.
+        """
+        fields = decode(self.read_codes(indices), self.bound)
+        if size is None or size == (self.height, self.width):
+            return fields
+        return np.stack([resize(field, size) for field in fields])
+
+    def read_codes(self, indices: Sequence[int]) -> np.ndarray:
+        """The codes at ``indices``: uint8 (len, H, W, 2)."""
+        wanted = sorted({int(index) for index in indices})
+        if not wanted or wanted[0] < 0 or wanted[-1] >= self.fields:
+            raise IndexError(f"{self.path}: fields {wanted} asked for, has 0 to {self.fields - 1}")
+        codes: dict[int, np.ndarray] = {}
+        try:
+            for index in wanted:
+                codes[index] = self._field(index)
+        except (av.FFmpegError, OSError) as error:
+            raise VideoError(self.path, f"damaged: {error}") from None
+        return np.stack([codes[int(index)] for index in indices])
+
+    def _field(self, index: int) -> np.ndarray:
+        if not self._next <= index <= self._next + 16:
+            self._container.seek(round(index * self._ticks), stream=self._stream, backward=True)
+            self._packets = self._container.demux(self._stream)
+        for packet in self._packets:
+            if packet.pts is None:
+                break
+            found = round(packet.pts / self._ticks)
+            self._next = found + 1
+            if found < index:
+                continue  # every field stands alone, so those before it need no decoding
+            for frame in packet.decode():
+                planes = frame.to_ndarray()  # (2H, W)
+                return np.stack([planes[: self.height], planes[self.height :]], axis=-1)
+        self._next = self.fields  # nothing follows: the next read has to seek
+        raise VideoError(self.path, f"field {index} cannot be decoded")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._container.close()
+
+    def __enter__(self) -> FlowReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[type[FlowReader], tuple[str]]:
+        return type(self), (self.path,)
+
+
+def _hflip(codes: np.ndarray) -> np.ndarray:
+    flipped = codes[..., :, ::-1, :].copy()
+    flipped[..., 0] = 0 - flipped[..., 0]  # uint8: 256 - code
+    return flipped
+
+
+def _vflip(codes: np.ndarray) -> np.ndarray:
+    flipped = codes[..., ::-1, :, :].copy()
+    flipped[..., 1] = 0 - flipped[..., 1]
+    return flipped
+
+
+Mirror = Literal["hflip", "vflip"]
+_MIRRORS: dict[Mirror, Callable[[np.ndarray], np.ndarray]] = {"hflip": _hflip, "vflip": _vflip}
+
+
+def mirror_codes(codes: np.ndarray, how: Mirror) -> np.ndarray:
+    """The codes (..., H, W, 2) of the mirrored clip: flipped, and one component negated."""
+    return _MIRRORS[how](codes)
+
+
+def mirror(source: Path | str, target: Path | str, how: Mirror) -> int:
+    """Store the flow of a clip's mirrored copy, from the stored flow of the clip, without loss."""
+    with FlowReader(source) as reader:
+        codes = reader.read_codes(range(reader.fields))
+        return write_codes(target, mirror_codes(codes, how), reader.bound)

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dancestyle.flow import methods
+from dancestyle.flow.methods import FlowError
+from tests.flow import known
+
+# name, options, and the bounds of the mean end-point error in pixels on a smooth field and on one
+# with motion edges, at 56x74 (motion of 1.5 pixels) and at 128x170 (3 pixels)
+CONTRACT: list[tuple[str, dict[str, Any], tuple[float, float], tuple[float, float]]] = [
+    ("dis", {}, (0.1, 0.11), (0.16, 0.19)),
+    ("dis", {"preset": "fast"}, (0.12, 0.12), (0.6, 0.6)),
+    ("dis", {"finest_scale": 0, "refinements": 8}, (0.1, 0.11), (0.09, 0.1)),
+    ("farneback", {}, (0.22, 0.3), (0.22, 0.3)),
+    ("tvl1", {}, (0.13, 0.14), (0.09, 0.14)),
+    ("tvl1", {"preset": "opencv"}, (0.14, 0.1), (0.11, 0.1)),
+]
+
+
+@pytest.mark.parametrize(("name", "options", "small", "large"), CONTRACT)
+def test_known_fields(
+    name: str, options: dict[str, Any], small: tuple[float, float], large: tuple[float, float]
+) -> None:
+    method = methods.create(name, **options)
+    for (height, width, amplitude), bounds in (((56, 74, 1.5), small), ((128, 170, 3.0), large)):
+        for make, bound in zip((known.smooth_field, known.edge_field), bounds, strict=True):
+            field = make(height, width, amplitude)
+            found = method(*known.pair(field))
+            assert found.shape == (height, width, 2) and found.dtype == np.float32
+            assert known.error(found, field) < bound
+
+
+@pytest.mark.parametrize("name", ["dis", "farneback", "tvl1"])
+def test_two_times_the_same_and_nothing_moves(name: str) -> None:
+    method = methods.create(name)
+    first, second = known.pair(known.smooth_field(48, 64, 1.0))
+    assert np.array_equal(method(first, second), method(first, second))
+    assert np.abs(method(first, first)).mean() < 0.01
+
+
+def test_pictures_of_another_size_in_between_change_nothing() -> None:
+    method = methods.create("dis", preset="fast")
+    large = known.pair(known.smooth_field(128, 170, 3.0))
+    before = method(*large)
+    method(*known.pair(known.smooth_field(40, 40, 1.0)))
+    assert np.array_equal(method(*large), before)
+
+
+@pytest.mark.parametrize("name", ["dis", "farneback", "tvl1"])
+@pytest.mark.parametrize("size", [(32, 32), (34, 200), (200, 34), (57, 75)])
+def test_sizes_and_views(name: str, size: tuple[int, int]) -> None:
+    first, second = known.pair(known.smooth_field(*size, 0.5))
+    found = methods.create(name)(first[:, ::-1], second[:, ::-1])
+    assert found.shape == (*size, 2)
+    assert np.isfinite(found).all()
+
+
+def test_fields_of_a_clip() -> None:
+    frames = known.texture(40, 40)[None].repeat(4, 0).astype(np.uint8)
+    assert methods.of_clip(methods.create("dis"), frames).shape == (3, 40, 40, 2)
+    with pytest.raises(FlowError, match="two frames"):
+        methods.of_clip(methods.create("dis"), frames[:1])
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("horn", {}, "there are dis, farneback, raft, tvl1"),
+        ("dis", {"speed": 1}, r"no option \['speed'\]; it has \['preset'"),
+        ("dis", {"preset": "best"}, "no preset 'best'"),
+        ("tvl1", {"preset": "best"}, "no preset 'best'"),
+        ("tvl1", {"settings": {"Speed": 1}}, "no setting Speed"),
+        ("farneback", {"neighbourhood": 6}, "5 or 7"),
+        ("raft", {}, "needs weights"),
+        ("raft", {"weights": "nowhere.pth"}, "not found"),
+        ("raft", {"weights": "hub", "size": "huge"}, "small or large"),
+    ],
+)
+def test_wrong_options(name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(FlowError, match=message):
+        methods.create(name, **options)
+
+
+def test_raft_from_a_file(tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    from torchvision.models.optical_flow import raft_small
+
+    torch.manual_seed(0)
+    torch.save(raft_small().state_dict(), tmp_path / "raft.pth")
+    method = methods.create("raft", weights=str(tmp_path / "raft.pth"), iterations=1)
+    first, second = known.pair(known.smooth_field(40, 62, 1.0))
+    assert method(first, second).shape == (40, 62, 2)
+
+
+def test_resizing_scales_the_vectors() -> None:
+    field = np.zeros((8, 12, 2), np.float32)
+    field[..., 0], field[..., 1] = 3.0, -2.0
+    half = methods.resize(field, (4, 6))
+    assert half.shape == (4, 6, 2)
+    assert np.allclose(half[..., 0], 1.5) and np.allclose(half[..., 1], -1.0)
+    assert np.allclose(methods.resize(field, (16, 12))[..., 1], -4.0)
+    assert np.array_equal(methods.resize(np.zeros_like(field), (5, 7)), np.zeros((5, 7, 2)))
+    # the flow of a smaller picture is the smaller flow
+    large = known.smooth_field(112, 148, 3.0)
+    first, second = (
+        methods.cv2.resize(image, (74, 56), interpolation=methods.cv2.INTER_AREA)
+        for image in known.pair(large)
+    )
+    found = methods.create("dis")(first, second)
+    assert known.error(found, methods.resize(large, (56, 74))) < 0.15
