@@ -10,6 +10,7 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from html import escape
 from typing import Any
 
 import matplotlib
@@ -27,8 +28,8 @@ STYLE: dict[str, Any] = {
     "axes.spines.right": False,
 }
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
-"""Of curves: apart from each other for every kind of colour vision (Okabe and Ito, 2008)."""
+COLOURS = ("#1b87c9", "#d55e00", "#009e73", "#cc79a7")
+"""Of curves: apart from each other for every kind of colour vision (after Okabe and Ito, 2008)."""
 
 COLOUR_MAP = "cividis_r"
 """Of the matrix: even in lightness, and the same to the colour-blind (Nuñez et al., 2018)."""
@@ -189,4 +190,4 @@ def inline_svg(figure: Figure, label: str) -> str:
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.DOTALL)
     # Several figures stand in one page: group names would clash, the hashed ids do not.
     text = re.sub(r'<g id="[^"]*">', "<g>", text)
-    return text.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1)
+    return text.replace("<svg", f'<svg role="img" aria-label="{escape(label)}"', 1)

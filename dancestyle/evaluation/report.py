@@ -31,12 +31,15 @@ _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".svg": "image/svg+xml"}
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture file; ``alt`` says what is to be seen. Wide ones may scroll on a phone."""
+    """A picture file; ``alt`` says what is to be seen. Wide ones may scroll on a phone.
+
+    ``panels`` are its parts as SVG, for a page that arranges them by its width.
+    """
 
     path: str
     alt: str
     content: bytes
-    inline: str = ""
+    panels: tuple[Markup, ...] = ()
     wide: bool = False
 
     @property
@@ -78,7 +81,7 @@ class Report:
     def drawn(self) -> dict[str, bytes]:
         """Pictures that the report itself has drawn, by path."""
         items = [item for section in self.sections for item in section.items]
-        return {one.path: one.content for one in items if isinstance(one, Picture) and one.inline}
+        return {one.path: one.content for one in items if isinstance(one, Picture) and one.panels}
 
 
 class _Files:
@@ -154,7 +157,6 @@ def html(report: Report) -> str:
     return environment.get_template("report.html.j2").render(
         report=report,
         style=Markup(style),
-        inline=lambda picture: Markup(picture.inline),
         is_table=lambda item: isinstance(item, Table),
         is_bar=lambda cell: isinstance(cell, Bar),
     )
@@ -294,7 +296,8 @@ def _training(files: _Files) -> Section:
         section.items.append(Table(table.caption, table.columns, table.rows, note))
     trained = files.all_json("metrics/train_*.json", section)
     if trained:
-        section.items.append(tables.records("The two streams of the I3D", trained, {}))
+        ordered = dict(sorted(trained.items(), reverse=True))  # RGB first, as everywhere
+        section.items.append(tables.records("The two streams of the I3D", ordered, {}))
     _curves(files, section, "train", "Losses of the two streams by epoch (the study's Figure 3)")
     return section
 
@@ -371,6 +374,7 @@ def _curves(files: _Files, section: Section, folder: str, alt: str) -> None:
     """Training and validation loss of every CSV of a folder of ``plots``."""
     panels = {}
     for name, rows in files.all_rows(f"plots/{folder}/*.csv", section).items():
+        name = name.replace("_", " ")
         lines = {
             line: [float(row[column]) for row in rows if row.get(column)]
             for line, column in (("training", "train_loss"), ("validation", "val_loss"))
@@ -378,12 +382,14 @@ def _curves(files: _Files, section: Section, folder: str, alt: str) -> None:
         panels[name] = {line: values for line, values in lines.items() if values}
     panels = {name: lines for name, lines in panels.items() if lines}
     if panels:
-        figure = figures.curves(panels)
         section.items.append(
             Picture(
                 f"{CURVES}/{folder}.svg",
                 alt,
-                figures.svg(figure),
-                inline=figures.inline_svg(figure, alt),
+                figures.svg(figures.curves(panels)),
+                panels=tuple(
+                    Markup(figures.inline_svg(figures.curves({name: lines}), f"losses of {name}"))
+                    for name, lines in panels.items()
+                ),
             )
         )

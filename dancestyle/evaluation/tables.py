@@ -64,10 +64,15 @@ _NAMES = {
 def model_name(model: str) -> str:
     """A model's name for readers."""
     if model.startswith(FINETUNED):
-        return f"fine-tuned: {model.removeprefix(FINETUNED)}"
+        return f"fine-tuned: {_spaced(model.removeprefix(FINETUNED))}"
     if model.startswith(GENERAL):
-        return f"general actions only: {model.removeprefix(GENERAL)}"
+        return f"general actions only: {_spaced(model.removeprefix(GENERAL))}"
     return _NAMES.get(model, model)
+
+
+def _spaced(name: str) -> str:
+    # A phone can break a line at a space.
+    return name.replace("_", " ")
 
 
 def percent(value: float | None) -> str:
@@ -184,7 +189,7 @@ def records(caption: str, found: Mapping[str, Json], study: Mapping[str, str]) -
     columns = ("", "epochs", "best epoch", "validation loss", "validation top-1")
     rows = [
         (
-            name,
+            _spaced(name),
             str(one.get("epochs", "")),
             str(one.get("best_epoch", "")),
             f"{one['val_loss']:.4f}" if "val_loss" in one else "",
@@ -206,7 +211,7 @@ def finetuning(found: Mapping[str, Json], scores: Json, details: Json) -> Table:
         about = details.get("models", {}).get(model, {})
         rows.append(
             (
-                run,
+                _spaced(run),
                 str(one.get("net", "")),
                 str(one.get("subset", "")),
                 str(one.get("schedule", "")),
@@ -252,6 +257,7 @@ def results(scores: Json, details: Json) -> Table:
         ("model", "top-1", "95 %", "top-5", "mean per class", "95 % ", "macro F1",
          "log loss", "calibration error", "clips"),
         tuple(rows),
+        "The study's accuracies on its test split are not known here.",
     )  # fmt: skip
 
 
