@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from dancestyle import clips, params, stage
-from dancestyle.evaluation import baselines, fusion, models, predictions, scoring
+from dancestyle.evaluation import baselines, fusion, models, names, predictions, scoring
 from dancestyle.evaluation.predictions import Predictions
 from dancestyle.files import write_json
 from dancestyle.labels import labels_of
@@ -43,28 +43,28 @@ def main() -> None:
         return fusion.fuse([tables[one] for one in members], weights.get(name), config.fusion)
 
     tables: dict[str, Predictions] = {}
-    paths = {stream: Path(f"models/{stream}.ckpt") for stream in scoring.STREAMS}
+    paths = {stream: Path(f"models/{stream}.ckpt") for stream in names.STREAMS}
     for stream, path in paths.items():
         tables[stream] = models.predict(path, test, labels, how)
-    tables[scoring.TWO_STREAM] = fused(
-        scoring.TWO_STREAM, list(scoring.STREAMS), [paths[one] for one in scoring.STREAMS]
+    tables[names.TWO_STREAM] = fused(
+        names.TWO_STREAM, list(names.STREAMS), [paths[one] for one in names.STREAMS]
     )
 
     subsets: dict[str, Predictions] = {}
     parents: dict[str, str] = {}
     for run, setting in runs.items():
-        name = scoring.FINETUNED + run
+        name = names.FINETUNED + run
         paths[name] = FINETUNED / f"{run}.ckpt"
         own = clips.read(SPLITS / f"{setting.subset}_test.csv")
         tables[name] = models.predict(paths[name], test, labels, how)
         subsets[name] = models.predict(paths[name], own, labels, how)
-        parents[name] = scoring.GENERAL + setting.net
-    members = list(subsets) + (list(scoring.STREAMS) if config.ensemble_with_streams else [])
+        parents[name] = names.GENERAL + setting.net
+    members = list(subsets) + (list(names.STREAMS) if config.ensemble_with_streams else [])
     if members:
-        tables[scoring.ENSEMBLE] = fused(scoring.ENSEMBLE, members, [paths[one] for one in members])
+        tables[names.ENSEMBLE] = fused(names.ENSEMBLE, members, [paths[one] for one in members])
 
     for net in sorted({setting.net for setting in runs.values()}):
-        tables[scoring.GENERAL + net] = models.predict_general(
+        tables[names.GENERAL + net] = models.predict_general(
             PRETRAINED / f"{net}.ckpt", test, train, labels, how
         )
     for name in baselines.FEATURES:
@@ -93,7 +93,7 @@ def main() -> None:
             },
         ),
     )
-    for name in scoring.in_order(tables):
+    for name in names.in_order(tables):
         print(f"{name:28} top-1 {tables[name].correct.mean():.4f}")
 
 

@@ -128,8 +128,17 @@ def curves(
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     with _style(_INLINE):
-        figure = Figure(figsize=(3.6 * columns, 2.5 * rows), layout="constrained")
+        width, height = 3.6 * columns, 2.5 * rows  # inches
+        figure = Figure(figsize=(width, height))
         grid = figure.subplots(rows, columns, squeeze=False)
+        figure.subplots_adjust(  # margins of each panel; measuring the text would take longer
+            left=0.6 / width,
+            right=1 - 0.1 / width,
+            bottom=0.5 / height,
+            top=1 - 0.3 / height,
+            wspace=0.7 / 2.9,
+            hspace=0.8 / 1.7,
+        )
         for axes, (name, lines) in zip(grid.flat, panels.items(), strict=False):
             for number, (line, values) in enumerate(lines.items()):
                 epochs = range(first_epoch, first_epoch + len(values))

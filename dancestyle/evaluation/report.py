@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup
 
 from dancestyle.evaluation import figures, tables
-from dancestyle.evaluation.scoring import STREAMS, TWO_STREAM
+from dancestyle.evaluation.names import FINETUNED, STREAMS, TWO_STREAM, model_name, spaced
 from dancestyle.evaluation.tables import Bar, Table
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -213,7 +213,7 @@ def _headlines(files: _Files) -> Iterable[Headline]:
             interval = details.get("models", {}).get(model, {}).get("intervals", {}).get("top1")
             yield Headline(
                 tables.percent(scores[model]["top1"]),
-                f"top-1 of the {tables.model_name(model)}",
+                f"top-1 of the {model_name(model)}",
                 f"95 %: {tables.percent_range(interval)}" if interval else "",
             )
     if details:
@@ -310,7 +310,7 @@ def _finetuning(files: _Files) -> Section:
     details = files.json("metrics/evaluate_details.json", nowhere)
     if scores:
         # A run taken out of params may have left its files behind.
-        found = {run: one for run, one in found.items() if tables.FINETUNED + run in scores}
+        found = {run: one for run, one in found.items() if FINETUNED + run in scores}
     if found:
         section.items.append(tables.finetuning(found, scores, details))
     _curves(files, section, "finetune", "Losses of the fine-tuned models by epoch")
@@ -346,7 +346,7 @@ def _confusions(files: _Files) -> Section:
     found = files.json("metrics/confusions.json", section)
     if found:
         section.text.append(
-            f"Of {found['clips']} test clips the {tables.model_name(found['model'])} has "
+            f"Of {found['clips']} test clips the {model_name(found['model'])} has "
             f"{found['wrong']} wrong."
         )
         if found["claims"]:
@@ -373,8 +373,10 @@ _SECTIONS: tuple[Callable[[_Files], Section], ...] = (
 def _curves(files: _Files, section: Section, folder: str, alt: str) -> None:
     """Training and validation loss of every CSV of a folder of ``plots``."""
     panels = {}
-    for name, rows in files.all_rows(f"plots/{folder}/*.csv", section).items():
-        name = name.replace("_", " ")
+    found = files.all_rows(f"plots/{folder}/*.csv", section)
+    # RGB before flow, as everywhere.
+    for name, rows in sorted(found.items(), reverse=set(found) == {"rgb", "flow"}):
+        name = spaced(name)
         lines = {
             line: [float(row[column]) for row in rows if row.get(column)]
             for line, column in (("training", "train_loss"), ("validation", "val_loss"))

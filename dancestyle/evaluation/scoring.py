@@ -6,26 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dancestyle.evaluation import metrics
+from dancestyle.evaluation.names import ENSEMBLE, FINETUNED, TWO_STREAM, in_order
 from dancestyle.evaluation.predictions import Predictions
-
-TWO_STREAM = "two_stream"
-ENSEMBLE = "ensemble"
-FINETUNED = "finetune_"
-GENERAL = "baseline_"
-STREAMS = ("i3d_rgb", "i3d_flow")
-STILL = ("colour_histogram", "single_frame")
-
-_ORDER = (TWO_STREAM, *STREAMS, ENSEMBLE, FINETUNED, GENERAL, *STILL)
-
-
-def in_order(models: Iterable[str]) -> list[str]:
-    """Model names in the order in which tables show them: ours first, the simplest last."""
-
-    def place(model: str) -> tuple[int, str]:
-        places = [n for n, name in enumerate(_ORDER) if model.startswith(name)]
-        return (places[0] if places else len(_ORDER), model)
-
-    return sorted(models, key=place)
 
 
 def comparisons(models: Iterable[str], parents: Mapping[str, str]) -> list[tuple[str, str]]:

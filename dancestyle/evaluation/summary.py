@@ -11,7 +11,8 @@ import json
 import sys
 from pathlib import Path
 
-from dancestyle.evaluation.tables import model_name, percent
+from dancestyle.evaluation.names import model_name
+from dancestyle.evaluation.tables import percent
 
 SCORES = Path("metrics/evaluate.json")
 REPORT = Path("plots/report.html")

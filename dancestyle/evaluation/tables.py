@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dancestyle.evaluation.scoring import ENSEMBLE, FINETUNED, GENERAL, STREAMS, TWO_STREAM
+from dancestyle.evaluation.names import FINETUNED, STREAMS, model_name, spaced
 
 Json = Mapping[str, Any]
 Rows = Sequence[Mapping[str, str]]
@@ -50,29 +50,6 @@ STUDY_SUBSETS = {
 STUDY_BEST = {"lr": "7.87e-04", "dropout": "0.2966", "optimiser": "sgd", "val_top1": "15.45 %"}
 STUDY_LOSSES = {1: "2.9055 / 2.8112", 10: "2.7535 / 2.6591"}
 STUDY_PRETRAINED = {"r50": "73.47 %", "r50_nl": "74.80 %"}
-
-_NAMES = {
-    TWO_STREAM: "two-stream I3D",
-    STREAMS[0]: "I3D, RGB stream",
-    STREAMS[1]: "I3D, flow stream",
-    ENSEMBLE: "ensemble",
-    "colour_histogram": "colour histogram",
-    "single_frame": "single frame",
-}
-
-
-def model_name(model: str) -> str:
-    """A model's name for readers."""
-    if model.startswith(FINETUNED):
-        return f"fine-tuned: {_spaced(model.removeprefix(FINETUNED))}"
-    if model.startswith(GENERAL):
-        return f"general actions only: {_spaced(model.removeprefix(GENERAL))}"
-    return _NAMES.get(model, model)
-
-
-def _spaced(name: str) -> str:
-    # A phone can break a line at a space.
-    return name.replace("_", " ")
 
 
 def percent(value: float | None) -> str:
@@ -189,7 +166,7 @@ def records(caption: str, found: Mapping[str, Json], study: Mapping[str, str]) -
     columns = ("", "epochs", "best epoch", "validation loss", "validation top-1")
     rows = [
         (
-            _spaced(name),
+            spaced(name),
             str(one.get("epochs", "")),
             str(one.get("best_epoch", "")),
             f"{one['val_loss']:.4f}" if "val_loss" in one else "",
@@ -211,7 +188,7 @@ def finetuning(found: Mapping[str, Json], scores: Json, details: Json) -> Table:
         about = details.get("models", {}).get(model, {})
         rows.append(
             (
-                _spaced(run),
+                spaced(run),
                 str(one.get("net", "")),
                 str(one.get("subset", "")),
                 str(one.get("schedule", "")),

@@ -30,10 +30,12 @@ def _epochs(path: Path, epochs: int, floor: float) -> None:
     )
 
 
-def write(root: Path, labels: list[str] | None = None, resamples: int = 50) -> None:
+def write(
+    root: Path, labels: list[str] | None = None, resamples: int = 50, clips_per_label: int = 10
+) -> None:
     """Fill ``metrics/`` and ``plots/`` below ``root`` as a whole run does."""
     names = labels or list(STYLES)
-    clips = 10 * len(names)
+    clips = clips_per_label * len(names)
     tables = {
         model: table_of(clips, len(names), seed, skill, names)
         for seed, (model, skill) in enumerate(SKILLS.items())

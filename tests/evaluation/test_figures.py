@@ -9,8 +9,9 @@ from made_up import table_of
 from dancestyle.evaluation import confusions, figures
 
 
-@pytest.mark.parametrize("labels", [2, 19, 60])
-@pytest.mark.parametrize("shares", [False, True])
+@pytest.mark.parametrize(
+    ("labels", "shares"), [(2, True), (19, False), pytest.param(60, True, marks=pytest.mark.slow)]
+)
 def test_the_matrix_is_drawn_the_same_each_time(labels: int, shares: bool) -> None:
     table = table_of(labels * 3, labels, skill=3)
     counts = confusions.matrix(table)

@@ -1,6 +1,6 @@
 from made_up import table_of
 
-from dancestyle.evaluation import scoring
+from dancestyle.evaluation import names, scoring
 
 MODELS = ["single_frame", "baseline_r50", "finetune_r50_scheduled", "i3d_rgb", "two_stream",
           "ensemble", "i3d_flow", "colour_histogram", "finetune_a"]  # fmt: skip
@@ -8,7 +8,7 @@ PARENTS = {"finetune_r50_scheduled": "baseline_r50", "finetune_a": "baseline_gon
 
 
 def test_models_come_in_the_order_of_the_tables() -> None:
-    assert scoring.in_order(MODELS) == [
+    assert names.in_order(MODELS) == [
         "two_stream", "i3d_rgb", "i3d_flow", "ensemble", "finetune_a", "finetune_r50_scheduled",
         "baseline_r50", "colour_histogram", "single_frame",
     ]  # fmt: skip
@@ -26,7 +26,7 @@ def test_what_is_written_holds_every_model() -> None:
     tables = {name: table_of(seed=n) for n, name in enumerate(MODELS)}
     subsets = {"finetune_a": table_of(clips=12)}
     summary = scoring.summary(tables, subsets)
-    assert list(summary) == scoring.in_order(MODELS)
+    assert list(summary) == names.in_order(MODELS)
     assert summary["finetune_a"]["subset"]["clips"] == 12
     assert set(summary["i3d_rgb"]) == {
         "top1", "top5", "mean_class_accuracy", "macro_f1", "nll", "ece", "clips",
