@@ -131,8 +131,8 @@ MACARENA = Dance(
     figures=solo(
         Moves(
             turn=Keys(24, {0: 0.1, 11.4: 0.1, 12: -0.15, 23.4: -0.15}),  # jumps round to the side
-            pelvis=Wave(4, (0.045, 0, 0)) + Wave(2, (0, 0.012, 0)) + Hold((0, -0.03, 0)),
-            hips=Wave(4, (0, 10, 0)),
+            pelvis=Wave(4, (0.075, 0, 0)) + Wave(2, (0, 0.02, 0)) + Hold((0, -0.05, 0)),
+            hips=Wave(4, (0, 16, 0)),
             left_hand=Keys(12, {key + 1: value for key, value in _stations.items()}, ease="snap"),
             right_hand=Keys(
                 12, {key: (-value[0], *value[1:]) for key, value in _stations.items()}, ease="snap"
