@@ -187,7 +187,8 @@ def _files(videos: Sequence[str], name: str, found: Found) -> dict[Key, list[Pat
 
 
 def _is_file_name(text: str) -> bool:
-    return "/" not in text and "\\" not in text and printable(text) == text
+    """YouTube ids are ASCII; anything else could be a hostile name."""
+    return text.isascii() and text.isprintable() and "/" not in text and "\\" not in text
 
 
 def _rows(path: str, name: str, found: Found) -> Iterator[Listed]:
@@ -204,12 +205,15 @@ def _rows(path: str, name: str, found: Found) -> Iterator[Listed]:
                 f"{path}: line 1: column {', '.join(missing)} missing; a Kinetics list has "
                 "label,youtube_id,time_start,time_end,split"
             )
+        names: dict[str, str] = {}  # few labels, many rows
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
             row = dict(zip(header, (cell.strip() for cell in cells), strict=False))
             key = _key(row)
-            label = normalise(row["label"]) if row.get("label") else None
+            label = None
+            if written := row.get("label"):
+                label = names[written] = names.get(written) or normalise(written)
             if key is None:
                 reason = "the list's row cannot be read"
                 place = f"{path}: line {reader.line_num}"
