@@ -16,7 +16,7 @@ import os
 import shutil
 import time
 import traceback
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,6 +104,7 @@ def run(
     cluster: str | None = None,
     time_limit: float = 900.0,
     store: Path | str | None = None,
+    keep: Collection[str] = (),
 ) -> Report:
     """Make ``<out_dir>/<id><suffix>`` for every item, reusing what is already there and right.
 
@@ -121,6 +122,7 @@ def run(
             they then do the work in place of processes here.
         time_limit: seconds that one item may take.
         store: where results are kept, in place of ``.cache/clipmap/<name>``.
+        keep: ids of another map's results in the same folder, which are left alone.
 
     Raises:
         ValueError: two items of one id, or an id that is no file name.
@@ -156,7 +158,7 @@ def run(
         report.done = dict(sorted(report.done.items()))
         report.failed = dict(sorted(report.failed.items()))
         try:
-            _publish(kept, out, suffix, report.done)
+            _publish(kept, out, suffix, report.done, keep)
         except OSError as error:
             raise ClipMapError(f"{name}: {_explain(error, out)}") from None
     seconds = time.monotonic() - started
@@ -289,11 +291,16 @@ def _count(report: Report, item_id: str, outcome: _Outcome) -> None:
     report.computed += not outcome.reused
 
 
-def _publish(store: Path, out: Path, suffix: str, done: Mapping[str, Any]) -> None:
+def _publish(
+    store: Path, out: Path, suffix: str, done: Mapping[str, Any], keep: Collection[str]
+) -> None:
     """Make the output folder hold the results and nothing else: hard links, else copies."""
     names = {f"{item_id}{suffix}" for item_id in done}
+    belonging = names | {f"{item_id}{suffix}" for item_id in keep}
     for entry in list(os.scandir(out)):
-        if entry.name not in names and (entry.name.endswith(suffix) or entry.name[:5] == ".tmp-"):
+        if entry.name not in belonging and (
+            entry.name.endswith(suffix) or entry.name[:5] == ".tmp-"
+        ):
             Path(entry.path).unlink()
     for name in names:
         source, target, temporary = store / name, out / name, out / f".tmp-{name}"

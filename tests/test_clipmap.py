@@ -215,6 +215,15 @@ def test_workers_and_order_do_not_matter() -> None:
     assert list(other.done) == sorted(other.done)
 
 
+def test_two_maps_may_share_a_folder() -> None:
+    items = make_inputs(4)
+    run(items[:2], keep=["item2", "item3"])
+    run(items[2:], name="other", keep=["item0", "item1"])
+    assert len(contents()) == 4
+    run(items[:1], keep=["item2", "item3"])
+    assert list(contents()) == ["item0.txt", "item2.txt", "item3.txt"]
+
+
 @pytest.mark.parametrize("bad", ["", "a/b", ".hidden"])
 def test_bad_ids(bad: str) -> None:
     with pytest.raises(ValueError, match="file name"):
