@@ -1,0 +1,122 @@
+"""The three stages on a world of twelve clips and untrained nets: every model, every file."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from dancestyle import clips, nets
+from dancestyle.clips import Clip
+from dancestyle.evaluation import names, predictions
+from dancestyle.flow import store
+from dancestyle.training.checkpoints import ModelMeta, save_model
+from dancestyle.training.data import InputSpec
+from dancestyle.video.writer import write_clip
+
+ROOT = Path(__file__).parents[2]
+LABELS = ["polka", "salsa dancing", "zumba"]
+FRAMES, SIDE = 12, 40
+
+
+def make_clips(root: Path) -> list[Clip]:
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(12):
+        name = f"clip_{number:02d}"
+        path = Path(f"data/dataset/clips/{name}.mp4")
+        frames = rng.integers(0, 255, (FRAMES, SIDE, SIDE, 3), dtype=np.uint8)
+        write_clip(root / path, frames)
+        store.write(
+            root / f"data/flow/{name}.mkv",
+            rng.normal(size=(FRAMES - 1, SIDE, SIDE, 2)).astype(np.float32),
+        )
+        made.append(
+            Clip(name, f"video_{number // 2}", "folder", LABELS[number % 3], number % 3,
+                 path.as_posix(), FRAMES, 25.0, SIDE, SIDE)
+        )  # fmt: skip
+    return made
+
+
+def make_model(path: Path, net: str, modality: str, labels: list[str]) -> None:
+    torch.manual_seed(0)
+    spec = InputSpec(modality, frames=8, stride=1, size=32)
+    made = nets.create(net, len(labels), in_channels=spec.channels)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_model(path, made, ModelMeta(net, tuple(labels), spec))
+
+
+@pytest.mark.slow
+def test_evaluate_confusion_matrix_and_report_fit_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_clips(tmp_path)
+    clips.write(tmp_path / "data/dataset/clips.csv", made)
+    parts = {"train": made[:6], "val": made[6:9], "test": made[9:], "subset1_test": made[6:8]}
+    for name, part in parts.items():
+        clips.write(tmp_path / f"data/splits/{name}.csv", part)
+    make_model(tmp_path / "models/i3d_rgb.ckpt", "i3d_inception", "rgb", LABELS)
+    make_model(tmp_path / "models/i3d_flow.ckpt", "i3d_inception", "flow", LABELS)
+    make_model(tmp_path / "models/finetune/tried.ckpt", "i3d_r50", "rgb", LABELS)
+    general = ["juggling", "zumba", "salsa dancing"]
+    make_model(tmp_path / "models/pretrained/r50.ckpt", "i3d_r50", "rgb", general)
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params["finetune"]["runs"] = {
+        "tried": {"net": "r50", "subset": "subset1", "schedule": "optimal", "freeze": "none",
+                  "epochs": 1}
+    }  # fmt: skip
+    params["evaluate"] |= {"num_clips": 2, "num_crops": 1, "bootstrap": 20, "fit_weights": True}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+
+    def run(stage: str) -> None:
+        command = [sys.executable, "-m", f"stages.{stage}"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    run("evaluate")
+    scores = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert list(scores) == names.in_order(
+        ["i3d_rgb", "i3d_flow", "two_stream", "finetune_tried", "ensemble", "baseline_r50",
+         "colour_histogram", "single_frame"]
+    )  # fmt: skip
+    assert all(score["clips"] == 3 for score in scores.values())
+    assert scores["finetune_tried"]["subset"]["clips"] == 2
+    baseline = predictions.read(tmp_path / "data/predictions/baseline_r50.csv")
+    assert baseline.labels == tuple(LABELS)
+    assert (baseline.probabilities[:, 0] == 0).all()
+    details = json.loads((tmp_path / "metrics/evaluate_details.json").read_text())
+    assert sum(details["weights"]["two_stream"]) == pytest.approx(1, abs=1e-3)
+
+    run("confusion_matrix")
+    run("report")
+    first = _results(tmp_path)
+    assert {Path(name).name for name in first} >= {
+        "confusion_matrix.png", "confusion_matrix.svg", "confusion_matrix_normalised.png",
+        "confusion_matrix_normalised.svg", "confusion_matrix.csv", "confusions.json", "report.html",
+        "report.md",
+    }  # fmt: skip
+    shutil.rmtree(tmp_path / "data/predictions")
+    run("evaluate")
+    assert _results(tmp_path) == first
+
+    (tmp_path / "models/i3d_rgb.ckpt").unlink()
+    command = [sys.executable, "-m", "stages.evaluate"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "models/i3d_rgb.ckpt: not found" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def _results(root: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for folder in ("metrics", "plots", "data/predictions")
+        for path in sorted((root / folder).rglob("*"))
+        if path.is_file()
+    }
