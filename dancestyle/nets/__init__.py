@@ -6,8 +6,10 @@ from collections.abc import Callable
 from functools import partial
 
 from dancestyle.nets.base import NativeInput, VideoNet
+from dancestyle.nets.c3d import C3D
 from dancestyle.nets.inception_i3d import InceptionI3D
 from dancestyle.nets.resnet_i3d import C2DResNet, ResNetI3D, SlowResNet
+from dancestyle.nets.slowfast import SlowFast
 
 _NETS: dict[str, Callable[..., VideoNet]] = {
     "i3d_inception": InceptionI3D,
@@ -15,6 +17,8 @@ _NETS: dict[str, Callable[..., VideoNet]] = {
     "i3d_r50_nl": partial(ResNetI3D, non_local="dot_product"),
     "c2d_r50": C2DResNet,
     "slow_r50": SlowResNet,
+    "slowfast_r50": SlowFast,
+    "c3d": C3D,
 }
 
 
