@@ -11,6 +11,7 @@ FFV1 in Matroska, each a keyframe. ``docs/flow.md`` compares this with other for
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -26,6 +27,8 @@ from dancestyle.video.errors import VideoError
 
 BOUND = 20.0
 """Pixels; the I3D paper truncates there."""
+MAX_PIXELS = 2 * 4096 * 4096
+"""Largest picture (two components) that a file may hold."""
 _RATE = 25  # only names the fields: field i is at i / 25 s, whatever the clip's rate
 _ZERO = 128
 
@@ -96,7 +99,8 @@ class FlowReader:
     def __init__(self, path: Path | str) -> None:
         self.path = str(path)
         try:
-            self._container = av.open(self.path, options={"protocol_whitelist": "file"})
+            options = {"protocol_whitelist": "file", "format_whitelist": "matroska,webm"}
+            self._container = av.open(self.path, options=options, metadata_errors="ignore")
         except (av.FFmpegError, OSError):
             found = Path(path).exists()
             raise VideoError(path, "no flow file" if found else "file not found") from None
@@ -105,13 +109,17 @@ class FlowReader:
             tags = {key.lower(): value for key, value in self._container.metadata.items()}
             self.bound = float(tags["bound"])
             self.fields = int(tags["fields"])
+            codec = self._stream.codec_context  # None where FFmpeg does not know the codec
+            if codec is None or codec.name != "ffv1" or codec.width * codec.height > MAX_PIXELS:
+                raise ValueError
+            if not 0 < self.bound < math.inf or self.fields < 1:
+                raise ValueError
         except (IndexError, KeyError, ValueError):
             self._container.close()
             raise VideoError(path, "no flow file") from None
         self._stream.thread_type = "NONE"
-        self._stream.codec_context.thread_count = 1
-        self.width = self._stream.codec_context.width
-        self.height = self._stream.codec_context.height // 2
+        codec.thread_count = 1
+        self.width, self.height = codec.width, codec.height // 2
         self._ticks = float(Fraction(1, _RATE) / (self._stream.time_base or Fraction(1, 1000)))
         self._next = 0
         self._packets = self._container.demux(self._stream)
@@ -159,6 +167,8 @@ class FlowReader:
                 continue  # every field stands alone, so those before it need no decoding
             for frame in packet.decode():
                 planes = frame.to_ndarray()  # (2H, W)
+                if planes.shape != (2 * self.height, self.width):
+                    break
                 return np.stack([planes[: self.height], planes[self.height :]], axis=-1)
         self._next = self.fields  # nothing follows: the next read has to seek
         raise VideoError(self.path, f"field {index} cannot be decoded")

@@ -221,28 +221,36 @@ class _Source:
 
     def _decode(self) -> Iterator[av.VideoFrame]:
         packets = broken = given = 0
-        try:
-            for packet in self._container.demux(self._stream):
-                packets += 1
-                try:
-                    frames = packet.decode()
-                except (av.FFmpegError, MemoryError):
-                    broken += 1
-                    if packets > 32 and broken > MAX_DAMAGE * packets:
-                        break
-                    continue
-                for frame in frames:
-                    self._check_size(frame.width, frame.height)
-                    given += 1
-                    yield frame
-        except av.EOFError:
-            pass
-        except (av.FFmpegError, OSError):
-            broken += 1  # the container itself breaks off here
+        for packet in self._packets():
+            packets += 1
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, MemoryError):
+                broken += 1
+                if packets > 32 and broken > MAX_DAMAGE * packets:
+                    break
+                continue
+            for frame in frames:
+                self._check_size(frame.width, frame.height)
+                given += 1
+                yield frame
         if broken > MAX_DAMAGE * packets:
             raise VideoError(self.path, f"damaged: {broken} of {packets} packets undecodable")
         if packets and not given:
             raise VideoError(self.path, "no decodable frame")
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """Until the end of the file, or until the container breaks off."""
+        packets = self._container.demux(self._stream)
+        strangers = 0
+        while strangers < 10_000:
+            try:
+                yield next(packets)
+            except IndexError:  # PyAV: a packet of a stream that was not there at opening
+                strangers += 1
+                packets = self._container.demux(self._stream)
+            except (StopIteration, av.FFmpegError, OSError):
+                return
 
     def images(
         self,
