@@ -88,14 +88,21 @@ class FolderSource(Section):
     clip_seconds: Rate = 10.0
 
 
-Source = Annotated[
-    KineticsSource | LetsDanceSource | FolderSource, Field(discriminator="kind")
-]
+Source = Annotated[KineticsSource | LetsDanceSource | FolderSource, Field(discriminator="kind")]
+
+
+class Watch(Section):
+    """The paths that DVC hashes to notice changed data; the same twice where there is only one."""
+
+    first: str
+    second: str
+    kinetics400_ids: str
 
 
 class BuildDataset(Section):
     """Which sources become the dataset, and how a clip is normalised."""
 
+    watch: Watch
     sources: Annotated[list[Source], Field(min_length=1)]
     fps: Rate
     short_side: Annotated[int, Field(ge=16)]
@@ -177,6 +184,7 @@ class Tune(Section):
 class Actions(Section):
     """The general-action clips that stand in for Kinetics-400; none with published weights."""
 
+    watch: str
     source: KineticsSource | None
 
 

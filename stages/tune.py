@@ -7,7 +7,6 @@ Reads the train and validation splits and the inflated Inception's 2D weights; w
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from dancestyle import clips, files, params, stage, tuning
@@ -34,7 +33,7 @@ def main() -> None:
         study, OUT / "best.yaml", Path("metrics/tune.json"), Path("plots/tune/trials.csv")
     )
     files.write_text(OUT / "study.log", tuning.clean_journal(study))
-    os.remove(journal)
+    journal.unlink()
     print((OUT / "best.yaml").read_text(encoding="utf-8"), end="")
 
 

@@ -41,9 +41,7 @@ class FitResult:
 class _Keeper(pl.Callback):
     """Writes the history, keeps the best weights, and leaves a file to go on from each epoch."""
 
-    def __init__(
-        self, work_dir: Path, on_epoch: Callable[[dict[str, float]], None] | None
-    ) -> None:
+    def __init__(self, work_dir: Path, on_epoch: Callable[[dict[str, float]], None] | None) -> None:
         self.work_dir, self.on_epoch = work_dir, on_epoch
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -85,7 +83,9 @@ class _Keeper(pl.Callback):
         if not self.best_epoch or self._rank(row) >= self._rank(self.history[self.best_epoch - 1]):
             self.best_epoch = len(self.history)
             weights = module.net.state_dict()
-            self.best_weights = {key: value.detach().cpu().clone() for key, value in weights.items()}
+            self.best_weights = {
+                key: value.detach().cpu().clone() for key, value in weights.items()
+            }
         if self.on_epoch is not None:
             self.on_epoch(row)
         if trainer.current_epoch + 1 < trainer.max_epochs:
@@ -179,4 +179,3 @@ def _out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
         "not enough memory" in str(error) or "can't allocate memory" in str(error)
     )
-

@@ -10,21 +10,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from dancestyle import nets
+from dancestyle import files, nets
 from dancestyle.clips import Clip
+from dancestyle.nets import checkpoints, kinetics400
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Pretrain
 from dancestyle.seeds import rng
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model, save_weights
-from dancestyle.training.data import InputSpec, view_loader, train_loader
+from dancestyle.training.data import InputSpec, train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
 from dancestyle.training.module import Recipe
 from dancestyle.training.pose import JOINTS, PoseRegressor, Stills, net_2d
-from dancestyle.training.tasks import input_spec, train_classifier
+from dancestyle.training.tasks import HISTORY, history_csv, input_spec, train_classifier
 
 VALIDATION = 0.15
 KINDS_2D = {"inception_2d": "inception", "resnet_2d": "resnet"}
+STARTS = {"inception_2d": "i3d_inception", "resnet_2d": "i3d_r50"}
 NETS_3D = {"r50": "i3d_r50", "r50_nl": "i3d_r50_nl"}
 
 
@@ -51,7 +53,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         lr=params.stills_lr,
         precision=settings.precision,
     )
-    native = nets.create("i3d_inception" if name == "inception_2d" else "i3d_r50", 1).native
+    native = nets.create(STARTS[name], 1).native
     total = len(Stills(params.stills or "", size.size, params.seed, slice(None), (), ()))
     edge = int(total * (1 - VALIDATION))
     train, val = (
@@ -98,3 +100,33 @@ def train_actions(
     result = train_classifier(net, len(labels), train, val, spec, recipe, name, settings)
     save_model(out, net, ModelMeta(NETS_3D[name], tuple(labels), spec))
     return result
+
+
+def convert(name: str, published: str, size: Input, out: Path, metrics: Path, plots: Path) -> None:
+    """Write a published file as ours, with how many tensors came from it; nothing is trained.
+
+    Args:
+        name: which net, a key of ``pretrain.checkpoints``.
+        published: a path, a URL, or a name of :data:`~dancestyle.nets.published.PUBLISHED`.
+        size: input sizes, kept in the model file.
+        out: the model file.
+        metrics: gets the facts.
+        plots: gets a table without rows, since there are no epochs.
+
+    Raises:
+        WeightsError, DownloadError, ValueError: the file cannot be had or does not fit the net.
+    """
+    path = checkpoints.find(published)
+    if name in KINDS_2D:
+        weights = checkpoints.read(path)
+        inflate(nets.create(STARTS[name], 1), weights, "spread")  # raises where it does not fit
+        save_weights(out, weights, net=name, task="published")
+        facts: dict[str, object] = {"weights": published, "loaded": len(weights)}
+    else:
+        net = nets.create(NETS_3D[name], len(kinetics400.LABELS))
+        report = checkpoints.load(net, path)
+        spec = input_spec("rgb", size, net.native)
+        save_model(out, net, ModelMeta(NETS_3D[name], tuple(kinetics400.LABELS), spec))
+        facts = {"weights": published, "source": report.source, "loaded": len(report.loaded)}
+    files.write_json(metrics, facts)
+    files.write_text(plots, history_csv([], HISTORY))

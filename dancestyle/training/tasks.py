@@ -23,13 +23,9 @@ from dancestyle.training.module import Classifier, Recipe, TrainingError
 HISTORY = ("epoch", "train_loss", "val_loss", "val_top1", "val_top5", "lr")
 
 
-def input_spec(
-    modality: str, size: Input, native: NativeInput, bound: float = 20.0
-) -> InputSpec:
+def input_spec(modality: str, size: Input, native: NativeInput, bound: float = 20.0) -> InputSpec:
     """The input of a net: sizes from params, mean and std from the net."""
-    return InputSpec(
-        modality, size.frames, size.stride, size.size, native.mean, native.std, bound
-    )
+    return InputSpec(modality, size.frames, size.stride, size.size, native.mean, native.std, bound)
 
 
 def flow_bound(clips: Sequence[Clip], flow_dir: Path | str = FLOW_DIR) -> float:
@@ -102,16 +98,18 @@ def history_csv(history: Sequence[dict[str, float]], columns: Sequence[str] = HI
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
     for row in history:
-        writer.writerow(
-            [int(row[c]) if c == "epoch" else f"{row[c]:.6g}" for c in columns]
-        )
+        writer.writerow([int(row[c]) if c == "epoch" else f"{row[c]:.6g}" for c in columns])
     return text.getvalue()
 
 
-def write_record(result: FitResult, metrics: Path | str, plots: Path | str, **facts: object) -> None:
+def write_record(
+    result: FitResult, metrics: Path | str, plots: Path | str, **facts: object
+) -> None:
     """The best epoch's figures as metrics, all epochs as a plot."""
     columns = [column for column in result.history[0]]
-    best = {key: round(value, 4) for key, value in result.best.items() if key not in ("epoch", "lr")}
+    best = {
+        key: round(value, 4) for key, value in result.best.items() if key not in ("epoch", "lr")
+    }
     files.write_json(
         metrics, {**facts, "epochs": len(result.history), "best_epoch": result.best_epoch, **best}
     )

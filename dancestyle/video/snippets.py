@@ -34,4 +34,4 @@ def view_starts(length: int, frames: int, stride: int, num_clips: int) -> list[i
     room = max(length - span(frames, stride), 0)
     if num_clips == 1:
         return [room // 2]
-    return [int(round(room * view / (num_clips - 1))) for view in range(num_clips)]
+    return [round(room * view / (num_clips - 1)) for view in range(num_clips)]

@@ -15,7 +15,7 @@ Box = tuple[int, int, int]  # top, left, side; pixels
 def random_box(height: int, width: int, smallest: float, generator: np.random.Generator) -> Box:
     """A square of ``smallest`` to 1 times the shorter side, anywhere in the picture."""
     short = min(height, width)
-    side = int(round(short * generator.uniform(smallest, 1.0)))
+    side = round(short * generator.uniform(smallest, 1.0))
     top = int(generator.integers(height - side + 1))
     left = int(generator.integers(width - side + 1))
     return top, left, side
@@ -23,7 +23,7 @@ def random_box(height: int, width: int, smallest: float, generator: np.random.Ge
 
 def view_box(height: int, width: int, share: float, crop: int, num_crops: int) -> Box:
     """The ``crop``-th of 1 (centre) or 3 squares along the longer side, ``share`` of the shorter."""
-    side = int(round(min(height, width) * share))
+    side = round(min(height, width) * share)
     tops, lefts = height - side, width - side
     if num_crops == 1:
         return tops // 2, lefts // 2, side
