@@ -260,6 +260,12 @@ def _data(files: _Files) -> Section:
             if leaking
             else "No source video has clips in two of training, validation and test."
         )
+        for subset, count in split.get("leaking_videos_of_subsets", {}).items():
+            if count:
+                section.text.append(
+                    f"{count} source videos of {subset}'s training part have clips in the common "
+                    "test split, so the models fine-tuned on it have seen part of what is tested."
+                )
     return section
 
 
