@@ -14,6 +14,7 @@ import hashlib
 import json
 import os
 import shutil
+import sys
 import time
 import traceback
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
@@ -84,11 +85,32 @@ class Report:
 
 
 def code_version(*modules: ModuleType) -> str:
-    """A version that changes with the source of ``modules``, for :func:`run`."""
+    """A version that changes with the source of ``modules``, for :func:`run`.
+
+    Modules of a sub-package bring along those of the same sub-package that they import from.
+    """
+    found: dict[str, bytes] = {}
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module.__name__ in found:
+            continue
+        found[module.__name__] = Path(str(module.__file__)).read_bytes()
+        package = module.__name__.rpartition(".")[0]
+        for value in list(vars(module).values()) if "." in package else []:
+            name = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
+            if name.rpartition(".")[0] == package and name in sys.modules:
+                todo.append(sys.modules[name])
     digest = hashlib.sha256()
-    for module in modules:
-        digest.update(Path(str(module.__file__)).read_bytes())
+    for name in sorted(found):
+        digest.update(found[name])
     return digest.hexdigest()[:16]
+
+
+def _module_of(value: object) -> str:
+    """The name of the module that a function or class is from, else an empty string."""
+    name = getattr(value, "__module__", "")
+    return name if isinstance(name, str) else ""
 
 
 def run(

@@ -15,6 +15,7 @@ import pytest
 
 from dancestyle import clipmap
 from dancestyle.clipmap import ClipMapError, Item, Report
+from dancestyle.video import errors, reader, source
 
 ROOT = Path(__file__).parents[1]
 
@@ -244,6 +245,8 @@ def test_nothing_to_do() -> None:
 def test_code_version_follows_the_source(tmp_path: Path) -> None:
     assert clipmap.code_version(clipmap) == clipmap.code_version(clipmap)
     assert clipmap.code_version(clipmap) != clipmap.code_version(clipmap, sys.modules[__name__])
+    # a module of a sub-package brings along what it imports from there
+    assert clipmap.code_version(reader) == clipmap.code_version(source, errors, reader)
 
 
 SLOW_RUN = """

@@ -7,7 +7,7 @@ from pathlib import Path
 import av
 
 from dancestyle.video.errors import VideoError
-from dancestyle.video.reader import _open
+from dancestyle.video.source import open_file
 
 MAX_CLAIM = 6 * 3600.0
 """Seconds; a header that claims more is not believed."""
@@ -23,7 +23,7 @@ def seconds(path: Path | str) -> float:
     Raises:
         VideoError: the file is missing, empty or no video.
     """
-    with _open(path) as container:
+    with open_file(path) as container:
         if not container.streams.video:
             raise VideoError(path, "no video stream")
         claimed = (container.duration or 0) / av.time_base
@@ -44,7 +44,7 @@ def _last_packet(container: av.container.InputContainer, path: Path | str) -> fl
             packets += packet.size > 0
             if time is not None:
                 times = [min([*times[:1], time]), max([*times[1:], time])]
-    except (av.FFmpegError, OSError):
+    except (av.FFmpegError, OSError, IndexError):
         pass  # a file that breaks off: what came before counts
     if not packets:
         raise VideoError(path, "no frames")

@@ -217,7 +217,7 @@ def test_many_frames_in_no_time_are_refused(tmp_path: Path) -> None:
 
 
 def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dancestyle.video.reader.MAX_BYTES", 100_000)
+    monkeypatch.setattr("dancestyle.video.source.MAX_BYTES", 100_000)
     path = make.write(tmp_path / "a.mp4", 30)
     with pytest.raises(VideoError, match="too many pixels"):
         decode(path)

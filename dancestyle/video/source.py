@@ -1,0 +1,257 @@
+"""An open video file: its frames as they come, their times, and its damage."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from dancestyle.video.errors import VideoError
+
+Image = np.ndarray
+"""uint8 (H, W, 3), RGB"""
+
+MAX_PIXELS = 8192 * 4608
+"""Largest frame that is decoded: a little above 8K television."""
+MAX_BYTES = 2 << 30
+"""Most memory that one file's frames may fill."""
+MAX_DAMAGE = 0.5
+"""Largest share of undecodable packets; a file above it is rejected, below it plays with gaps."""
+
+# Containers that hold video. FFmpeg would otherwise also try playlists, subtitles and plain text,
+# which may name other files or render text as pictures.
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,flv,asf,"
+    "gif,ogg,rm,swf,dv,nut,ivf,mxf,wtv,vob,y4m,yuv4mpegpipe,mjpeg,apng,av1,obu,live_flv"
+)
+_OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+
+
+class Source:
+    """An open file: its first video stream, decoded frame by frame, damage counted."""
+
+    def __init__(self, path: Path | str, max_pixels: int = MAX_PIXELS) -> None:
+        self.path = str(path)
+        self._max_pixels = max_pixels
+        self.container = open_file(path)
+        self.reformatter = VideoReformatter()
+        try:
+            self.stream = self._video_stream()
+        except BaseException:
+            self.container.close()
+            raise
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.container.close()
+
+    def _video_stream(self) -> av.VideoStream:
+        streams = [s for s in self.container.streams.video if s.codec_context is not None]
+        if not streams:
+            raise VideoError(self.path, "no video stream")
+        stream = streams[0]
+        self._check_size(stream.codec_context.width, stream.codec_context.height)
+        stream.thread_type = "NONE"
+        stream.codec_context.thread_count = 1
+        # A stream may change its size on the way; the decoder's own limit counts padding too.
+        limit = min(2 * self._max_pixels + (1 << 20), (1 << 31) - 1)
+        stream.codec_context.options = {"max_pixels": str(limit)}
+        return stream
+
+    def _check_size(self, width: int, height: int) -> None:
+        if width * height > self._max_pixels:
+            raise VideoError(self.path, f"frames of {width}x{height} are too large")
+
+    def frames(self, start: float) -> Iterator[tuple[float, float, av.VideoFrame]]:
+        """(seconds from the first frame, duration in seconds or 0, frame), time never falling.
+
+        Begins at or before ``start``, not necessarily with the first frame.
+        """
+        clock = Clock(self.stream)
+        first = True
+        for frame in self.decode():
+            time = clock.time(frame)
+            if first:
+                first = False
+                if start > 1.0 and self._seek(clock.zero + start):
+                    break
+            yield time, clock.seconds(frame.duration), frame
+        else:
+            return
+        clock.restart()
+        for frame in self.decode():
+            yield clock.time(frame), clock.seconds(frame.duration), frame
+
+    def _seek(self, seconds: float) -> bool:
+        """Go to the keyframe before a time of the stream; False if the file cannot."""
+        base = self.stream.time_base
+        if base is None:
+            return False
+        try:
+            self.container.seek(int(seconds / base), stream=self.stream, backward=True)
+        except (av.FFmpegError, OSError, OverflowError):
+            return False
+        return True
+
+    def decode(self) -> Iterator[av.VideoFrame]:
+        """Frames from where the file stands; undecodable packets are left out.
+
+        Raises:
+            VideoError: half of the packets or more, or all frames, are lost.
+        """
+        packets = broken = given = 0
+        for packet in self._packets():
+            packets += 1
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, MemoryError):
+                broken += 1
+                if packets > 32 and broken > MAX_DAMAGE * packets:
+                    break
+                continue
+            for frame in frames:
+                self._check_size(frame.width, frame.height)
+                given += 1
+                yield frame
+        if broken > MAX_DAMAGE * packets:
+            raise VideoError(self.path, f"damaged: {broken} of {packets} packets undecodable")
+        if packets and not given:
+            raise VideoError(self.path, "no decodable frame")
+
+    def _packets(self) -> Iterator[av.Packet]:
+        """Until the end of the file, or until the container breaks off."""
+        packets = self.container.demux(self.stream)
+        strangers = 0
+        while strangers < 10_000:
+            try:
+                yield next(packets)
+            except IndexError:  # PyAV: a packet of a stream that was not there at opening
+                strangers += 1
+                packets = self.container.demux(self.stream)
+            except (StopIteration, av.FFmpegError, OSError):
+                return
+
+    def images(
+        self,
+        picked: Iterator[tuple[av.VideoFrame, int]],
+        short_side: int | None,
+        max_frames: int,
+    ) -> list[Image]:
+        """RGB images, upright, all of the first one's size; a repeated frame is one array."""
+        images: list[Image] = []
+        size: tuple[int, int] | None = None
+        for frame, count in picked:
+            if len(images) + count > max_frames:
+                raise VideoError(self.path, f"more than {max_frames} frames; give an end")
+            image = to_rgb(frame, self.reformatter)
+            if size is None:
+                height, width = image.shape[:2]
+                size = even_size(height, width, short_side) if short_side else (height, width)
+            images.extend([resize(image, size)] * count)
+            if len(images) * size[0] * size[1] * 3 > MAX_BYTES:
+                raise VideoError(self.path, "too many pixels in all; give an end or a short_side")
+        return images
+
+
+class Clock:
+    """Presentation times of decoded frames, in seconds from the first, never falling.
+
+    A decoder gives frames in the order of presentation, so times that fall are wrong. Files without
+    presentation times (AVI) then have usable decoding times: FFmpeg's own rule, whichever of the
+    two has been wrong less often.
+    """
+
+    def __init__(self, stream: av.VideoStream) -> None:
+        self._base = float(stream.time_base or 0) or 1 / 1000
+        rate = stream.average_rate or stream.guessed_rate
+        self._step = float(1 / rate) if rate else 1 / 25
+        self.zero = math.nan
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget the order of times: the file is read from another place."""
+        self._last = self._last_pts = self._last_dts = -math.inf
+        self._faulty_pts = self._faulty_dts = 0
+
+    def seconds(self, ticks: int | None) -> float:
+        """A number of the stream's ticks in seconds, 0 if unknown."""
+        return ticks * self._base if ticks else 0.0
+
+    def time(self, frame: av.VideoFrame) -> float:
+        """The time of the next frame."""
+        if frame.pts is not None:
+            self._faulty_pts += frame.pts <= self._last_pts
+            self._last_pts = frame.pts
+        if frame.dts is not None:
+            self._faulty_dts += frame.dts <= self._last_dts
+            self._last_dts = frame.dts
+        ticks = frame.pts
+        if frame.pts is None or (frame.dts is not None and self._faulty_pts > self._faulty_dts):
+            ticks = frame.dts
+        if ticks is not None:
+            absolute = ticks * self._base
+        else:
+            absolute = self._last + self._step if math.isfinite(self._last) else 0.0
+        absolute = max(absolute, self._last)
+        self._last = absolute
+        if math.isnan(self.zero):
+            self.zero = absolute
+        return absolute - self.zero
+
+
+def open_file(path: Path | str) -> av.container.InputContainer:
+    """Open a file that must be a video, and no playlist that names other files.
+
+    Raises:
+        VideoError: it is missing, empty, or nothing that holds video.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file():
+            raise VideoError(path, "file not found" if not path.exists() else "not a file")
+        if path.stat().st_size == 0:
+            raise VideoError(path, "empty file")
+        return av.open(str(path), options=dict(_OPEN_OPTIONS), metadata_errors="ignore")
+    except (av.FFmpegError, OSError, MemoryError, UnicodeError) as error:
+        if isinstance(error, PermissionError):
+            raise VideoError(path, "not readable") from None
+        raise VideoError(path, "not a video that can be opened") from None
+
+
+def to_rgb(frame: av.VideoFrame, reformatter: VideoReformatter) -> Image:
+    """A decoded frame as RGB, with its rotation applied."""
+    rgb = reformatter.reformat(
+        frame, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1
+    )
+    image = rgb.to_ndarray()
+    turns = round(frame.rotation / 90) % 4  # counter-clockwise, as np.rot90
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+
+
+def even_size(height: int, width: int, short_side: int) -> tuple[int, int]:
+    """``(height, width)`` with the shorter side at ``short_side`` and both rounded to even."""
+    scale = short_side / min(height, width)
+    even = [max(2, 2 * round(side * scale / 2)) for side in (height, width)]
+    return even[0], even[1]
+
+
+def resize(image: Image, size: tuple[int, int]) -> Image:
+    """``image`` at ``size`` (height, width): area averaging down, bilinear up."""
+    if image.shape[:2] == size:
+        return image
+    smaller = size[0] <= image.shape[0] and size[1] <= image.shape[1]
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return cv2.resize(image, (size[1], size[0]), interpolation=how)
