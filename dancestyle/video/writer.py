@@ -19,6 +19,7 @@ def write_clip(
     crf: int = 18,
     gop: int = 16,
     preset: str = "veryfast",
+    tune: str | None = "fastdecode",
 ) -> int:
     """Write frames as an H.264 MP4 file (yuv420p) and return how many there were.
 
@@ -34,12 +35,13 @@ def write_clip(
         crf: 0 (lossless but for the colour conversion) to 51 (worst).
         gop: frames from one keyframe to the next.
         preset: of x264; slower ones make smaller files.
+        tune: of x264; ``fastdecode`` leaves out what takes long to decode.
 
     Raises:
         ValueError: no frames, frames of differing or odd size, or not uint8.
     """
     with atomic_path(path) as temporary:
-        return _write(temporary, frames, fps, crf, gop, preset)
+        return _write(temporary, frames, fps, crf, gop, preset, tune)
 
 
 def _write(
@@ -49,6 +51,7 @@ def _write(
     crf: int,
     gop: int,
     preset: str,
+    tune: str | None,
 ) -> int:
     count = 0
     shape: tuple[int, ...] = ()
@@ -62,7 +65,7 @@ def _write(
         stream.options = {
             "crf": str(crf),
             "preset": preset,
-            "tune": "fastdecode",
+            **({"tune": tune} if tune else {}),
             "flags": "+bitexact",
             "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:threads=1",
         }
