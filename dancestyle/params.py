@@ -41,12 +41,23 @@ class Machine(Section):
     nodes: Positive
 
 
-class Input(Section):
-    """What every net sees: snippets of ``frames`` frames, every ``stride``-th, ``size`` square."""
+class Snippet(Section):
+    """Snippets of ``frames`` frames, every ``stride``-th, ``size`` square."""
 
     frames: Positive
     stride: Positive
     size: Annotated[int, Field(ge=32)]
+
+
+class Input(Snippet):
+    """What every net sees; the ResNets may see something else."""
+
+    resnet: Snippet | None = None
+
+    @property
+    def for_resnets(self) -> Input:
+        """The input of the general-action nets, in pretraining and in fine-tuning."""
+        return Input(**self.resnet.model_dump()) if self.resnet else self
 
 
 class Sample(Section):

@@ -16,7 +16,7 @@ from dancestyle.training.tasks import write_record
 
 def main(name: str) -> None:
     config: params.Finetune = params.load("finetune")
-    size, settings = params.load("input"), params.load("machine")
+    size, settings = params.load("input").for_resnets, params.load("machine")
     if name not in config.runs:
         raise params.ParamsError(
             f"params.yaml: finetune.runs has no '{name}'; it has: {', '.join(config.runs)}"

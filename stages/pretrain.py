@@ -23,6 +23,8 @@ ACTIONS = Path("data/actions/clips.csv")
 def main(name: str) -> None:
     config: params.Pretrain = params.load("pretrain")
     size, settings = params.load("input"), params.load("machine")
+    if name != "inception_2d":
+        size = size.for_resnets
     out = OUT / f"{name}.ckpt"
     metrics, plots = Path(f"metrics/pretrain_{name}.json"), Path(f"plots/pretrain/{name}.csv")
     published = config.checkpoints.get(name)
