@@ -75,7 +75,7 @@ def results_on_cluster(
 
     with Client(address, set_as_default=False) as client:
         futures = {client.submit(function, job, pure=False): i for i, job in enumerate(jobs)}
-        for future in as_completed(list(futures)):
+        for future in as_completed(list(futures), loop=client.loop):
             try:
                 result = future.result()
             except KilledWorker:
