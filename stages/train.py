@@ -37,6 +37,7 @@ def main(stream: str) -> None:
         size,
         settings,
         f"models/i3d_{stream}.ckpt",
+        flow=params.load("flow").model_dump(include={"method", "options", "short_side"}),
     )
     write_record(
         result,

@@ -51,7 +51,7 @@ def fuse(
         first.clip_ids,
         first.video_ids,
         first.truth,
-        _mix(np.stack([one.probabilities for one in tables]), shares, method),
+        mix(np.stack([one.probabilities for one in tables]), shares, method),
     )
 
 
@@ -67,7 +67,7 @@ def fit_weights(tables: Sequence[Predictions], method: Method = "logits") -> lis
     rows = np.arange(len(truth))
 
     def loss(free: Array) -> float:
-        mixed = _mix(stack, _softmax(free), method)
+        mixed = mix(stack, _softmax(free), method)
         return float(-np.log(np.maximum(mixed[rows, truth], FLOOR)).mean())
 
     # Weights as a softmax of free numbers: no constraint is needed, and none can be broken.
@@ -75,8 +75,8 @@ def fit_weights(tables: Sequence[Predictions], method: Method = "logits") -> lis
     return [round(float(share), 4) for share in _softmax(found.x)]
 
 
-def _mix(stack: Array, shares: Array, method: Method) -> Array:
-    """(M, N, K) probabilities and (M,) shares -> (N, K) probabilities."""
+def mix(stack: Array, shares: Array, method: Method) -> Array:
+    """Join M models: (M, N, K) probabilities and (M,) shares that sum to 1 -> (N, K)."""
     if method == "probabilities":
         mixed = np.tensordot(shares, stack, axes=1)
     elif method == "logits":

@@ -26,12 +26,26 @@ class CheckpointError(ValueError):
 
 @dataclass(frozen=True)
 class ModelMeta:
-    """What a net needs besides its weights; ``labels`` are the classes in the order of the logits."""
+    """What a net needs besides its weights, so that any video can be made to look like its clips.
+
+    Attributes:
+        net: a name that :func:`dancestyle.nets.create` knows.
+        labels: the classes in the order of the logits.
+        input: what the net is fed with.
+        options: of the net.
+        fps: frames a second of the clips that it was trained on.
+        short_side: pixels of their shorter side; None where a file does not say.
+        flow: the ``method``, ``options`` and ``short_side`` that their flow was computed with; empty
+            for RGB.
+    """
 
     net: str
     labels: tuple[str, ...]
     input: InputSpec
     options: dict[str, Any] = field(default_factory=dict)
+    fps: float = 25.0
+    short_side: int | None = None
+    flow: dict[str, Any] = field(default_factory=dict)
 
     @property
     def modality(self) -> str:
@@ -98,7 +112,8 @@ def load_model(path: Path | str) -> LoadedModel:
     content = read_weights(path)
     try:
         spec = InputSpec(**content["input"])
-        meta = ModelMeta(content["net"], tuple(content["labels"]), spec, content["options"])
+        late = {key: content[key] for key in ("fps", "short_side", "flow") if key in content}
+        meta = ModelMeta(content["net"], tuple(content["labels"]), spec, content["options"], **late)
         net = nets.create(meta.net, len(meta.labels), in_channels=spec.channels, **meta.options)
         net.load_state_dict(content["state_dict"])
     except (KeyError, TypeError, ValueError, RuntimeError) as error:

@@ -12,7 +12,7 @@ from dancestyle.training.checkpoints import ModelMeta, load_model, save_model
 from dancestyle.training.fit import FitResult
 from dancestyle.training.module import Recipe
 from dancestyle.training.pretraining import hold_out
-from dancestyle.training.tasks import input_spec, train_classifier
+from dancestyle.training.tasks import clip_facts, input_spec, train_classifier
 
 
 def run_recipe(params: Finetune, run: FinetuneRun, best: Mapping[str, Any]) -> Recipe:
@@ -66,5 +66,6 @@ def finetune(
     train, val = hold_out(clips, params.seed)
     recipe = run_recipe(params, run, best)
     result = train_classifier(net, len(labels), train, val, spec, recipe, name, settings)
-    save_model(out, net, ModelMeta(model.meta.net, tuple(labels), spec, model.meta.options))
+    meta = ModelMeta(model.meta.net, tuple(labels), spec, model.meta.options, **clip_facts(clips))
+    save_model(out, net, meta)
     return result

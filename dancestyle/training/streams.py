@@ -17,7 +17,7 @@ from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model
 from dancestyle.training.data import CHANNELS
 from dancestyle.training.fit import FitResult
 from dancestyle.training.module import Recipe, TrainingError
-from dancestyle.training.tasks import flow_bound, input_spec, train_classifier
+from dancestyle.training.tasks import clip_facts, flow_bound, input_spec, train_classifier
 
 NET = "i3d_inception"
 
@@ -73,8 +73,13 @@ def train_stream(
     size: Input,
     settings: Machine,
     out: Path | str,
+    flow: Mapping[str, Any] | None = None,
 ) -> FitResult:
-    """Train one stream and write its model file."""
+    """Train one stream and write its model file.
+
+    ``flow`` says how the flow of the clips was computed (``method``, ``options``, ``short_side``);
+    it is kept in the flow stream's file, so that the flow of another video can be computed alike.
+    """
     net = stream_net(modality, len(labels), weights_2d, params, best["dropout"])
     bound = flow_bound(train) if modality == "flow" else 20.0
     spec = input_spec(modality, size, net.native, bound)
@@ -82,5 +87,8 @@ def train_stream(
     result = train_classifier(
         net, len(labels), train, val, spec, recipe, f"i3d_{modality}", settings
     )
-    save_model(out, net, ModelMeta(NET, tuple(labels), spec))
+    about = clip_facts(train)
+    if modality == "flow":
+        about["flow"] = dict(flow or {})
+    save_model(out, net, ModelMeta(NET, tuple(labels), spec, **about))
     return result

@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -34,6 +35,12 @@ def flow_bound(clips: Sequence[Clip], flow_dir: Path | str = FLOW_DIR) -> float:
         raise TrainingError("there are no clips to train on; see metrics/split.json")
     with FlowReader(data.flow_path(clips[0].clip_id, flow_dir)) as flow:
         return flow.bound
+
+
+def clip_facts(clips: Sequence[Clip]) -> dict[str, Any]:
+    """The frame rate and shorter side that all clips of a dataset share, for their model's file."""
+    first = clips[0]
+    return {"fps": first.fps, "short_side": min(first.width, first.height)}
 
 
 def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:
