@@ -10,6 +10,7 @@ from dancestyle.nets.c3d import C3D
 from dancestyle.nets.inception_i3d import InceptionI3D
 from dancestyle.nets.resnet_i3d import C2DResNet, ResNetI3D, SlowResNet
 from dancestyle.nets.slowfast import SlowFast
+from dancestyle.nets.torchvision_nets import MC318, R3D18, S3D, MViTV2S, R2Plus1D18, Swin3DT
 
 _NETS: dict[str, Callable[..., VideoNet]] = {
     "i3d_inception": InceptionI3D,
@@ -19,6 +20,12 @@ _NETS: dict[str, Callable[..., VideoNet]] = {
     "slow_r50": SlowResNet,
     "slowfast_r50": SlowFast,
     "c3d": C3D,
+    "s3d": S3D,
+    "r3d_18": R3D18,
+    "mc3_18": MC318,
+    "r2plus1d_18": R2Plus1D18,
+    "mvit_v2_s": MViTV2S,
+    "swin3d_t": Swin3DT,
 }
 
 
