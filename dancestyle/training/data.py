@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,7 @@ CHANNELS = {"rgb": 3, "flow": 2}
 class InputSpec:
     """What a net is fed with, kept inside its checkpoint.
 
-    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow in pixels that becomes 1;
+    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow in pixels a frame that becomes 1;
     ``crop`` is the side of a test view as a share of the clip's shorter side (study: 224 of 256).
     """
 
@@ -64,12 +64,18 @@ def flow_path(clip_id: str, flow_dir: Path | str = FLOW_DIR) -> Path:
 
 
 def _read(clip: Clip, spec: InputSpec, indices: np.ndarray, flow_dir: Path | str) -> np.ndarray:
-    """Frames ``(T, H, W, 3)`` or fields ``(T, H, W, 2)``; the last frame has no field of its own."""
+    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame.
+
+    A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
+    would alias movements that are faster. The last frame has no field of its own.
+    """
     if spec.modality == "rgb":
         with ClipReader(clip.path) as reader:
             return reader.read(indices)
     with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
-        return flow.read(np.minimum(indices, flow.fields - 1))
+        between = (indices[:, None] + np.arange(spec.stride)) % clip.frames
+        fields = flow.read(np.minimum(between, flow.fields - 1).ravel())
+    return fields.reshape(len(indices), spec.stride, *fields.shape[1:]).mean(axis=1)
 
 
 def _tensor(array: np.ndarray, spec: InputSpec) -> Tensor:
@@ -108,11 +114,31 @@ def load_views(
     flow_dir: Path | str = FLOW_DIR,
 ) -> Tensor:
     """The fixed views ``(num_clips * num_crops, C, T, S, S)`` of a clip, normalised for the net."""
-    starts = snippets.view_starts(clip.frames, spec.frames, spec.stride, num_clips)
+    return make_views(
+        lambda indices: _read(clip, spec, indices, flow_dir),
+        clip.frames,
+        spec,
+        num_clips,
+        num_crops,
+    )
+
+
+def make_views(
+    read: Callable[[np.ndarray], np.ndarray],
+    length: int,
+    spec: InputSpec,
+    num_clips: int,
+    num_crops: int,
+) -> Tensor:
+    """As :func:`load_views`, for ``length`` frames out of which ``read`` takes those at indices.
+
+    ``read`` gives uint8 ``(T, H, W, 3)`` or, for flow, float32 ``(T, H, W, 2)`` in pixels. The views
+    of one snippet stand together, its crops in order.
+    """
     views = []
-    for start in starts:
-        indices = snippets.snippet_indices(clip.frames, spec.frames, spec.stride, start)
-        array = _read(clip, spec, indices, flow_dir)
+    for start in snippets.view_starts(length, spec.frames, spec.stride, num_clips):
+        indices = snippets.snippet_indices(length, spec.frames, spec.stride, start)
+        array = read(indices)
         for crop in range(num_crops):
             box = transforms.view_box(*array.shape[1:3], spec.crop, crop, num_crops)
             cut = transforms.crop_resize(array, box, spec.size)

@@ -23,7 +23,7 @@ import numpy as np
 from dancestyle.video.errors import VideoError
 from dancestyle.video.source import MAX_PIXELS, Image, Source, even_size, resize, to_rgb
 
-__all__ = ["MAX_PIXELS", "ClipReader", "VideoError", "decode", "even_size", "resize"]
+__all__ = ["MAX_PIXELS", "ClipReader", "VideoError", "decode", "even_size", "pick", "resize"]
 
 MAX_FRAMES = 3000
 """Most frames that :func:`decode` gives: two minutes at 25 a second."""
@@ -64,17 +64,20 @@ def decode(
     if max_seconds is not None:
         end = start + max_seconds if end is None else min(end, start + max_seconds)
     with Source(path, max_pixels) as source:
-        picked = _pick(source, fps, start, end, max_frames)
+        picked = pick(source, fps, start, end, max_frames)
         frames = source.images(picked, short_side, max_frames)
     if not frames:
         raise VideoError(path, "no frames" if start == 0 else f"no frames after {start:g} s")
     return np.stack(frames)
 
 
-def _pick(
+def pick(
     source: Source, fps: float, start: float, end: float | None, max_frames: int
 ) -> Iterator[tuple[av.VideoFrame, int]]:
-    """Frames of ``source`` with how many times each is wanted, in order of time."""
+    """Frames of ``source`` with how many times each is wanted, in order of time.
+
+    Arguments as in :func:`decode`; whoever takes them counts, and stops at ``max_frames``.
+    """
     # Bounds the work for a file with many frames but little time. 16 in for each frame out.
     budget = 16 * max_frames + 4096
     wanted = 0  # frames given so far
