@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from dancestyle import predict_command
 from dancestyle.sources import fetch_command
 
 
@@ -13,7 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors that a person can act on are sentences, not tracebacks."""
     parser = argparse.ArgumentParser(prog="python -m dancestyle", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    fetch_command.add_parser(commands)
+    for command in (predict_command, fetch_command):
+        command.add_parser(commands)
     parsed = parser.parse_args(arguments)
     try:
         return int(parsed.run(parsed))

@@ -52,12 +52,14 @@ class Snippet(Section):
 class Input(Snippet):
     """What every net sees; the ResNets may see something else."""
 
+    flow_bound: Rate
     resnet: Snippet | None = None
 
     @property
     def for_resnets(self) -> Input:
         """The input of the general-action nets, in pretraining and in fine-tuning."""
-        return Input(**self.resnet.model_dump()) if self.resnet else self
+        own = self.resnet.model_dump() if self.resnet else {}
+        return self.model_copy(update=own)
 
 
 class Sample(Section):

@@ -11,7 +11,9 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 
 
-def progress(items: Iterable[Item], total: int | None = None, desc: str = "", unit: str = "clip") -> Iterator[Item]:
+def progress(
+    items: Iterable[Item], total: int | None = None, desc: str = "", unit: str = "clip"
+) -> Iterator[Item]:
     """Pass ``items`` on, showing how many are done, how fast, and the time left."""
     interval = 0.2 if sys.stderr.isatty() else 15.0
     yield from tqdm(

@@ -27,7 +27,7 @@ from dancestyle.params import Input, Machine, Train, Tune
 from dancestyle.training.fit import FitResult
 from dancestyle.training.module import TrainingError
 from dancestyle.training.streams import stream_net, stream_recipe
-from dancestyle.training.tasks import flow_bound, input_spec, train_classifier
+from dancestyle.training.tasks import input_spec, train_classifier
 
 NAME = "dancestyle"
 COLUMNS = ("trial", "epoch", "lr", "dropout", "optimiser", "train_loss", "val_loss", "val_top1")
@@ -78,7 +78,6 @@ def run_study(
     A trial is scored by its best epoch's validation top-1; a trial whose loss becomes NaN scores 0.
     """
     study = open_study(journal, params)
-    bound = flow_bound(train) if params.stream == "flow" else 20.0
 
     def objective(trial: Trial) -> float:
         chosen = suggest(trial, params)
@@ -88,7 +87,7 @@ def run_study(
             flush=True,
         )
         net = stream_net(params.stream, len(labels), weights_2d, train_params, chosen["dropout"])
-        spec = input_spec(params.stream, size, net.native, bound)
+        spec = input_spec(params.stream, size, net.native)
         recipe = stream_recipe(train_params, chosen, params.epochs, params.batch_size)
         try:
             result: FitResult = train_classifier(

@@ -79,5 +79,9 @@ def test_the_study_s_values() -> None:
 
 
 def test_the_resnets_input_is_the_common_one_unless_named() -> None:
-    size = params.validate("input", {"frames": 8, "stride": 2, "size": 32})
-    assert size.for_resnets is size
+    own = {"frames": 8, "stride": 2, "size": 32}
+    size = params.load("input", PAPER)
+    assert size.model_copy(update={"resnet": None}).for_resnets.frames == size.frames
+    other = size.model_copy(update={"resnet": params.Snippet(**own)}).for_resnets
+    assert (other.frames, other.stride, other.size) == (8, 2, 32)
+    assert other.flow_bound == size.flow_bound

@@ -23,6 +23,7 @@ from dancestyle.training.module import Classifier, Recipe
 from dancestyle.video import transforms
 
 JOINTS = 17  # COCO key points
+OUTPUTS = 2 * JOINTS + 3  # the joints within the figure, the figure's centre and its size
 
 
 class StillsError(ValueError):
@@ -44,7 +45,11 @@ def net_2d(kind: str, outputs: int) -> nn.Module:
 
 
 class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
-    """Items ``(3, S, S)`` with ``(joints (17, 2) in [-1, 1] of the crop, visible (17,))``.
+    """Items ``(3, S, S)`` with targets ``(OUTPUTS,)`` and their weights ``(OUTPUTS,)``, 0 or 1.
+
+    The joints are given within the figure: from its centre, in units of its size. Where it stands is
+    told apart from how it stands, since the nets' features are averages over the picture, which say
+    the second better than the first.
 
     Keyed by ``(epoch, index)`` for random crops, mirroring and brightness, by ``index`` for none.
     """
@@ -96,11 +101,29 @@ class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
             joints[:, 0] *= -1
             joints, visible = joints[list(self.MIRRORED)], visible[list(self.MIRRORED)]
         inside = visible & (np.abs(joints) <= 1).all(axis=1)
-        return x, (torch.from_numpy(joints.astype(np.float32)), torch.from_numpy(inside))
+        return x, figure_targets(joints, inside)
+
+
+def figure_targets(joints: np.ndarray, visible: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Targets and weights ``(OUTPUTS,)`` of joints ``(17, 2)`` in [-1, 1] of the picture.
+
+    The centre is the visible joints' mean, the size the larger side of the box around them. With
+    fewer than four joints in the picture there is no figure to speak of, and all weights are 0.
+    """
+    targets = np.zeros(OUTPUTS, np.float32)
+    weights = np.zeros(OUTPUTS, np.float32)
+    seen = joints[visible]
+    if len(seen) >= 4:
+        centre, size = seen.mean(axis=0), max(np.ptp(seen, axis=0).max(), 0.1)
+        targets[: 2 * JOINTS] = ((joints - centre) / size * 2).ravel()
+        targets[2 * JOINTS :] = (*centre, size - 1)
+        weights[: 2 * JOINTS] = visible.repeat(2)
+        weights[2 * JOINTS :] = 1
+    return torch.from_numpy(targets), torch.from_numpy(weights)
 
 
 class PoseRegressor(Classifier):
-    """A 2D net that learns the 17 joints; its score is the mean error in shares of the picture."""
+    """A 2D net that learns the figure's pose; its score is the mean joint error in figure sizes."""
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         super().__init__(net, 2, recipe)
@@ -109,12 +132,10 @@ class PoseRegressor(Classifier):
         self.error = MeanMetric()
 
     def loss(self, outputs: Tensor, targets: Any, smoothing: float = 0.0) -> Tensor:
-        """Smooth L1 over the visible joints."""
-        joints, visible = targets
-        error = F.smooth_l1_loss(
-            outputs.float().unflatten(1, (JOINTS, 2)), joints, reduction="none", beta=0.1
-        ).mean(dim=2)
-        return (error * visible).sum() / visible.sum().clamp(min=1)
+        """Smooth L1 over the visible joints, the centre and the size."""
+        wanted, weights = targets
+        error = F.smooth_l1_loss(outputs.float(), wanted, reduction="none", beta=0.1)
+        return (error * weights).sum() / weights.sum().clamp(min=1)
 
     def on_validation_epoch_start(self) -> None:
         """Start counting anew."""
@@ -123,12 +144,12 @@ class PoseRegressor(Classifier):
 
     def update_scores(self, outputs: Tensor, targets: Any) -> None:
         """Count the joint errors."""
-        joints, visible = targets
-        distance = (outputs.unflatten(1, (JOINTS, 2)) - joints).norm(dim=2) / 2
-        self.error.update(distance[visible])
+        wanted, weights = (each[:, : 2 * JOINTS].unflatten(1, (JOINTS, 2)) for each in targets)
+        distance = (outputs[:, : 2 * JOINTS].unflatten(1, (JOINTS, 2)) - wanted).norm(dim=2) / 2
+        self.error.update(distance[weights[..., 0] > 0])
 
     def scores(self) -> dict[str, float]:
-        """Loss and mean joint error (shares of the picture's side)."""
+        """Loss and mean joint error (shares of the figure's size)."""
         return {
             "val_loss": float(self.val_loss.compute()),
             "joint_error": float(self.error.compute()),

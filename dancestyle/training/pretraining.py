@@ -21,7 +21,7 @@ from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model,
 from dancestyle.training.data import InputSpec, train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
 from dancestyle.training.module import Recipe
-from dancestyle.training.pose import JOINTS, PoseRegressor, Stills, net_2d
+from dancestyle.training.pose import OUTPUTS, PoseRegressor, Stills, net_2d
 from dancestyle.training.tasks import HISTORY, history_csv, input_spec, train_classifier
 
 VALIDATION = 0.15
@@ -44,7 +44,7 @@ def hold_out(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
 
 def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: Path) -> FitResult:
     """Train ``inception_2d`` or ``resnet_2d`` on the stills and write its weights."""
-    net = net_2d(KINDS_2D[name], 2 * JOINTS)
+    net = net_2d(KINDS_2D[name], OUTPUTS)
     epochs = params.stills_epochs if name == "inception_2d" else params.stills_r50_epochs
     recipe = Recipe(
         seed=params.seed,

@@ -17,7 +17,7 @@ from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model
 from dancestyle.training.data import CHANNELS
 from dancestyle.training.fit import FitResult
 from dancestyle.training.module import Recipe, TrainingError
-from dancestyle.training.tasks import clip_facts, flow_bound, input_spec, train_classifier
+from dancestyle.training.tasks import clip_facts, input_spec, train_classifier
 
 NET = "i3d_inception"
 
@@ -81,8 +81,7 @@ def train_stream(
     it is kept in the flow stream's file, so that the flow of another video can be computed alike.
     """
     net = stream_net(modality, len(labels), weights_2d, params, best["dropout"])
-    bound = flow_bound(train) if modality == "flow" else 20.0
-    spec = input_spec(modality, size, net.native, bound)
+    spec = input_spec(modality, size, net.native)
     recipe = stream_recipe(params, best, params.epochs, params.batch_size)
     result = train_classifier(
         net, len(labels), train, val, spec, recipe, f"i3d_{modality}", settings

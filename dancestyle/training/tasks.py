@@ -13,7 +13,6 @@ from torch import nn
 
 from dancestyle import files
 from dancestyle.clips import Clip
-from dancestyle.flow.store import FlowReader
 from dancestyle.nets.base import NativeInput
 from dancestyle.params import Input, Machine
 from dancestyle.training import data, machine
@@ -24,17 +23,17 @@ from dancestyle.training.module import Classifier, Recipe, TrainingError
 HISTORY = ("epoch", "train_loss", "val_loss", "val_top1", "val_top5", "lr")
 
 
-def input_spec(modality: str, size: Input, native: NativeInput, bound: float = 20.0) -> InputSpec:
-    """The input of a net: sizes from params, mean and std from the net."""
-    return InputSpec(modality, size.frames, size.stride, size.size, native.mean, native.std, bound)
-
-
-def flow_bound(clips: Sequence[Clip], flow_dir: Path | str = FLOW_DIR) -> float:
-    """The bound in pixels that the flow of these clips was stored with."""
-    if not clips:
-        raise TrainingError("there are no clips to train on; see metrics/split.json")
-    with FlowReader(data.flow_path(clips[0].clip_id, flow_dir)) as flow:
-        return flow.bound
+def input_spec(modality: str, size: Input, native: NativeInput) -> InputSpec:
+    """The input of a net: sizes and the flow's scale from params, mean and std from the net."""
+    return InputSpec(
+        modality,
+        size.frames,
+        size.stride,
+        size.size,
+        native.mean,
+        native.std,
+        size.flow_bound,
+    )
 
 
 def clip_facts(clips: Sequence[Clip]) -> dict[str, Any]:

@@ -1,0 +1,170 @@
+"""dvc.yaml says the truth: its deps are the imports, its params the sections that are read."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dancestyle import imports, params
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def at_the_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+
+
+def stages() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every stage of both files; a foreach stage once."""
+    for file in imports.DVC_FILES:
+        content = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
+        for name, stage in content["stages"].items():
+            yield name, stage.get("do", stage)
+
+
+STAGES = dict(stages())
+BY_NAME = pytest.mark.parametrize("name", STAGES)
+
+
+def script_of(name: str) -> Path:
+    found = re.search(r"stages\.(\w+)", STAGES[name]["cmd"])
+    assert found, f"{name} runs no script of stages/"
+    return ROOT / "stages" / f"{found[1]}.py"
+
+
+def loaded_sections(path: Path) -> set[str]:
+    """The sections that a file reads: the arguments of its calls of ``params.load``."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "params.load":
+            assert isinstance(node.args[0], ast.Constant), f"{path}: name the section literally"
+            found.add(node.args[0].value)
+    return found
+
+
+@pytest.mark.parametrize("file", imports.DVC_FILES, ids=str)
+def test_deps_are_the_imports(file: Path) -> None:
+    imports.direct_imports.cache_clear()
+    assert imports.disagreements(file) == [], "`make deps` puts this right"
+
+
+def test_every_script_is_a_stage() -> None:
+    scripts = set((ROOT / "stages").glob("*.py")) - {ROOT / "stages/__init__.py"}
+    assert {script_of(name) for name in STAGES} == scripts
+
+
+@BY_NAME
+def test_a_stage_says_what_it_does(name: str) -> None:
+    assert len(STAGES[name]["desc"].split()) >= 8
+    assert STAGES[name]["desc"].rstrip().endswith(".")
+
+
+@BY_NAME
+def test_a_stage_depends_on_the_sections_that_it_reads(name: str) -> None:
+    named = {str(param).split(".")[0] for param in STAGES[name]["params"]}
+    assert named == loaded_sections(script_of(name)) - {"machine"}
+
+
+def test_only_stages_read_params() -> None:
+    """A library module that read params itself would escape the test above."""
+    for path in sorted((ROOT / "dancestyle").rglob("*.py")):
+        assert not loaded_sections(path), path
+
+
+def test_a_fine_tuning_run_depends_on_every_key_but_the_other_runs() -> None:
+    named = {str(param) for param in STAGES["finetune"]["params"] if "finetune." in str(param)}
+    keys = set(params.Finetune.model_fields) - {"runs"}
+    assert named == {f"finetune.{key}" for key in keys} | {"finetune.runs.${key}"}
+
+
+@BY_NAME
+def test_metrics_and_plots_are_in_git(name: str) -> None:
+    stage = STAGES[name]
+    for out in [*stage.get("metrics", []), *stage.get("plots", [])]:
+        ((path, settings),) = out.items()
+        assert settings["cache"] is False, path
+        assert path.startswith(("metrics/", "plots/")), path
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "params/paper.yaml"])
+def test_every_key_has_a_comment(file: str) -> None:
+    """On its own line or, for a group of like keys, on the first of them or on their section."""
+    lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\w+:", line):
+            before = lines[number - 1] if number else ""
+            explained = "#" in line or before.startswith("#")
+            if not explained:  # a section whose keys all speak for themselves says so key by key
+                body = [text for text in lines[number + 1 :]]
+                end = next((n for n, text in enumerate(body) if re.match(r"\w", text)), len(body))
+                keys = [text for text in body[:end] if re.match(r"  \w+:", text)]
+                explained = all("#" in key for key in keys if not key.startswith("  seed:"))
+            assert explained, f"{file}:{number + 1}: {line}"
+
+
+# What follows tests the tool itself, on a project of four files.
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def write(path: str, text: str) -> None:
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text(text, encoding="utf-8")
+
+    write("stages/__init__.py", "")
+    write("stages/cook.py", "import os\nfrom dancestyle import pot\n")
+    write("dancestyle/__init__.py", "")
+    write("dancestyle/pot.py", "def boil():\n    from dancestyle.water import wet\n")
+    write("dancestyle/water.py", "if TYPE_CHECKING:\n    from dancestyle.steam import Cloud\n")
+    write("dancestyle/steam.py", "")
+    monkeypatch.chdir(tmp_path)
+    imports.direct_imports.cache_clear()
+    yield tmp_path
+    imports.direct_imports.cache_clear()
+
+
+NEEDED = ["dancestyle/__init__.py", "dancestyle/pot.py", "dancestyle/water.py",
+          "stages/__init__.py", "stages/cook.py"]  # fmt: skip
+
+
+def dvc_file(deps: list[str], command: str = "python -m stages.cook") -> Path:
+    path = Path("dvc.yaml")
+    lines = ["# a comment that stays", "stages:", "  cook:", f"    cmd: {command}", "    deps:"]
+    path.write_text("\n".join([*lines, *(f"      - {dep}" for dep in deps)]) + "\n")
+    return path
+
+
+def test_agreement(project: Path) -> None:
+    """The import within a function counts, the one for type checks alone does not."""
+    assert imports.disagreements(dvc_file([*NEEDED, "data/meal"])) == []
+
+
+def test_a_missing_module_is_named(project: Path) -> None:
+    (problem,) = imports.disagreements(dvc_file([d for d in NEEDED if "water" not in d]))
+    assert problem == "dvc.yaml: cook: lacks dancestyle/water.py"
+
+
+def test_a_superfluous_module_is_named(project: Path) -> None:
+    (problem,) = imports.disagreements(dvc_file([*NEEDED, "dancestyle/steam.py"]))
+    assert problem == "dvc.yaml: cook: needlessly has dancestyle/steam.py"
+
+
+def test_a_script_that_is_not_there_is_named(project: Path) -> None:
+    (problem,) = imports.disagreements(dvc_file(NEEDED, "python -m stages.bake"))
+    assert problem == "dvc.yaml: cook: stages.bake does not exist"
+
+
+def test_writing_puts_it_right_and_keeps_the_rest(project: Path) -> None:
+    path = dvc_file(["dancestyle/steam.py", "data/meal"])
+    assert imports.disagreements(path, write=True)
+    assert imports.disagreements(path) == []
+    text = path.read_text()
+    assert "# a comment that stays" in text
+    assert "- data/meal" in text

@@ -1,0 +1,198 @@
+"""The whole pipeline from params/paper.yaml: only paths, sizes and epochs are made smaller.
+
+The datasets are the sample's dancers, filmed anew where the real datasets would lie; the published
+weights are files in their publishers' formats with made-up numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import torchvision
+import yaml
+
+from dancestyle import nets
+from dancestyle.nets.base import initialise
+from dancestyle.sample.layouts import kinetics, lets_dance
+from dancestyle.sample.layouts.jobs import film, film_frames, run
+
+ROOT = Path(__file__).parents[2]
+SIDE = 40
+
+SMALLER: dict[str, Any] = {
+    # paths
+    "pretrain.checkpoints": {
+        name: f"weights/{name}.pth" for name in ("inception_2d", "resnet_2d", "r50", "r50_nl")
+    },
+    # sizes
+    "machine.workers": 1,
+    "input.frames": 8,
+    "input.size": 32,
+    "input.resnet": {"frames": 8, "stride": 2, "size": 32},
+    "build_dataset.short_side": SIDE,
+    "build_dataset.min_frames": 16,
+    "split.min_val": 1,
+    "split.min_test": 1,
+    "split.subset1.clips": 30,
+    "split.subset2.clips": 20,
+    "augment.share": 0.1,
+    "tune.trials": 2,
+    "tune.clips": 8,
+    "evaluate.num_clips": 2,
+    "evaluate.num_crops": 1,
+    "evaluate.bootstrap": 20,
+    # epochs
+    "tune.epochs": 1,
+    "train.epochs": 1,
+    "finetune.runs.r50_scheduled.epochs": 1,
+    "finetune.runs.r50_nl_scheduled.epochs": 1,
+    "finetune.runs.r50_nl_optimal.epochs": 1,
+}
+
+
+def set_key(content: dict[str, Any], name: str, value: Any) -> None:
+    *above, last = name.split(".")
+    for key in above:
+        content = content[key]
+    assert last in content, name
+    content[last] = value
+
+
+def film_datasets(data: Path) -> None:
+    """Kinetics-700, Let's Dance and the list of Kinetics-400, as params/paper.yaml names them."""
+    sizes = kinetics.Sizes(seed=1, videos=3, clips_per_video=1, short_side=SIDE, seconds=1.0)
+    styles = kinetics.plan_styles(data / "kinetics700", sizes)
+    kinetics.annotate(data / "kinetics700", styles)
+    run(film, kinetics.jobs(styles), 1, "kinetics700")
+    clips = lets_dance.plan(data / "lets_dance", 1, 1, SIDE)
+    frames = [replace(clip, frames=26, missing=(5,)) for clip in clips]
+    run(film_frames, frames, 1, "lets_dance")
+    (data / "kinetics400").mkdir()
+    ids = [entry.youtube_id for entry in styles if entry.split == "train"][:4]
+    (data / "kinetics400" / "train.csv").write_text("\n".join(["youtube_id", *ids]) + "\n")
+
+
+def write_weights(folder: Path, mmaction2: Any) -> None:
+    folder.mkdir()
+    torch.manual_seed(0)
+    for name, make in (
+        ("inception_2d", lambda: torchvision.models.googlenet(init_weights=False)),
+        ("resnet_2d", torchvision.models.resnet50),
+    ):
+        net = make()
+        initialise(net)
+        torch.save(net.state_dict(), folder / f"{name}.pth")
+    for name, net_name in (("r50", "i3d_r50"), ("r50_nl", "i3d_r50_nl")):
+        weights = mmaction2(nets.create(net_name, 400))
+        torch.save({"meta": {"epoch": 100}, "state_dict": weights}, folder / f"{name}.pth")
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A copy of the project with the paper profile chosen, its data and its weights."""
+    here = tmp_path / "project"
+    for name in ("dancestyle", "stages", "params"):
+        ignore = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / name, here / name, ignore=ignore)
+    for name in ("dvc.yaml", "data/none.txt", "data/sample/dvc.yaml"):
+        (here / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, here / name)
+    content = yaml.safe_load((here / "params/paper.yaml").read_text(encoding="utf-8"))
+    for key, value in SMALLER.items():
+        set_key(content, key, value)
+    (here / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    film_datasets(here / "data")
+    monkeypatch.syspath_prepend(ROOT / "tests/nets")
+    from foreign_files import mmaction2
+
+    write_weights(here / "weights", mmaction2)
+    yield here
+    shutil.rmtree(tmp_path, ignore_errors=True)  # over 1 GB
+
+
+def dvc(project: Path, *arguments: str) -> str:
+    bin_folder = Path(sys.executable).parent
+    environment = os.environ | {
+        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(project),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *arguments],
+        cwd=project,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+    return done.stdout
+
+
+@pytest.mark.slow
+def test_the_whole_pipeline(project: Path) -> None:
+    dvc(project, "init", "--no-scm", "-q")
+    dvc(project, "config", "cache.type", "hardlink,copy")
+    dvc(project, "repro")
+
+    def read(name: str) -> Any:
+        return json.loads((project / "metrics" / name).read_text(encoding="utf-8"))
+
+    sources = {row["source"] for row in read_csv(project / "data/dataset/clips.csv")}
+    assert sources == {"kinetics700", "lets_dance"}
+    assert read("flow.json")["method"] == "tvl1" and read("flow.json")["bound"] == 20
+    assert len(read("tune.json")["trials"]) == 2
+    for name, count in (("r50", 320), ("r50_nl", 380)):
+        facts = read(f"pretrain_{name}.json")
+        assert facts["source"] == "mmaction2" and facts["loaded"] == count
+    assert set(read("evaluate.json")) == {
+        "i3d_rgb",
+        "i3d_flow",
+        "two_stream",
+        "finetune_r50_scheduled",
+        "finetune_r50_nl_scheduled",
+        "finetune_r50_nl_optimal",
+        "ensemble",
+        "baseline_r50",
+        "baseline_r50_nl",
+        "colour_histogram",
+        "single_frame",
+    }
+    inputs = {name: model_input(project / f"models/{name}.ckpt") for name in INPUTS}
+    assert inputs == INPUTS
+    assert (project / "plots/report.html").stat().st_size > 10_000
+    left = {path.name for path in (project / "data/sample").iterdir()}
+    assert left == {"dvc.yaml"}, "the sample is not filmed for the real datasets"
+    assert "up to date" in dvc(project, "repro")
+
+
+INPUTS = {
+    "i3d_flow": (8, 1, 32),
+    "i3d_rgb": (8, 1, 32),
+    "finetune/r50_scheduled": (8, 2, 32),
+    "finetune/r50_nl_optimal": (8, 2, 32),
+    "pretrained/r50": (8, 2, 32),
+}
+
+
+def model_input(path: Path) -> tuple[int, int, int]:
+    from dancestyle.training.checkpoints import read_weights
+
+    spec = read_weights(path)["input"]
+    return spec["frames"], spec["stride"], spec["size"]
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    import csv
+
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))

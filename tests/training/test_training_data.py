@@ -1,0 +1,201 @@
+"""Snippets and views as tensors: fixed, random but repeatable, mirrored with the right signs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dancestyle.clips import Clip
+from dancestyle.flow import store
+from dancestyle.training import data
+from dancestyle.training.data import Augmentation, EpochSampler, InputSpec
+from dancestyle.video import snippets, transforms
+from dancestyle.video.writer import write_clip
+
+FRAMES, HEIGHT, WIDTH = 20, 32, 48
+RGB = InputSpec("rgb", frames=4, stride=3, size=24)
+FLOW = replace(RGB, modality="flow", bound=8.0)
+PLAIN = Augmentation(smallest_crop=1.0, mirror=0.0, jitter=0.0)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Clip], Path]:
+    """Six clips whose brightness is the frame's number, with flow 3 px to the right, 2 px down."""
+    root = tmp_path_factory.mktemp("clips")
+    clips = []
+    for number in range(6):
+        path = root / f"clip{number}.mp4"
+        grey = 20 + 10 * np.arange(FRAMES, dtype=np.uint8)[:, None, None, None] + number
+        write_clip(path, np.broadcast_to(grey, (FRAMES, HEIGHT, WIDTH, 3)).copy(), crf=0)
+        fields = np.broadcast_to(np.float32([3, 2]), (FRAMES - 1, HEIGHT, WIDTH, 2))
+        store.write(root / "flow" / f"clip{number}.mkv", fields, bound=8.0)
+        clips.append(
+            Clip(f"clip{number}", f"video{number}", "folder", "ab"[number % 2], number % 2,
+                 str(path), FRAMES, 25.0, WIDTH, HEIGHT)
+        )  # fmt: skip
+    return clips, root / "flow"
+
+
+def frame_numbers(x: torch.Tensor) -> list[int]:
+    """Which frames of the first clip a snippet (3, T, S, S) is made of."""
+    grey = x.mean(dim=(0, 2, 3)) * 127.5 + 127.5
+    return [round((float(value) - 20) / 10) for value in grey]
+
+
+def test_views_are_spread_over_the_clip(world) -> None:
+    clips, _ = world
+    views = data.load_views(clips[0], RGB, num_clips=3, num_crops=1)
+    assert views.shape == (3, 3, 4, 24, 24) and views.dtype == torch.float32
+    assert [frame_numbers(view) for view in views] == [
+        [0, 3, 6, 9],
+        [5, 8, 11, 14],
+        [10, 13, 16, 19],
+    ]
+    middle = data.load_views(clips[0], RGB)
+    assert frame_numbers(middle[0]) == [5, 8, 11, 14]
+    assert data.load_views(clips[0], RGB, 2, 3).shape == (6, 3, 4, 24, 24)
+    assert float(views.min()) >= -1 and float(views.max()) <= 1
+
+
+def test_a_short_clip_is_looped(world) -> None:
+    clips, flow_dir = world
+    view = data.load_views(clips[0], replace(RGB, frames=12))[0]
+    assert frame_numbers(view) == [(3 * i) % FRAMES for i in range(12)]
+    assert data.load_views(clips[0], replace(FLOW, frames=12), flow_dir=flow_dir).isfinite().all()
+
+
+def test_flow_is_in_shares_of_the_bound_and_grows_with_the_picture(world) -> None:
+    clips, flow_dir = world
+    view = data.load_views(clips[0], replace(FLOW, crop=0.75), flow_dir=flow_dir)[0]
+    assert view.shape == (2, 4, 24, 24)
+    torch.testing.assert_close(view[0], torch.full((4, 24, 24), 3 / 8), atol=0.01, rtol=0)
+    torch.testing.assert_close(view[1], torch.full((4, 24, 24), 2 / 8), atol=0.01, rtol=0)
+    # 24 pixels shown as 48: a displacement is twice as many pixels.
+    large = data.load_views(clips[0], replace(FLOW, crop=0.75, size=48), flow_dir=flow_dir)[0]
+    torch.testing.assert_close(large[0], torch.full((4, 48, 48), 6 / 8), atol=0.02, rtol=0)
+
+
+def test_the_last_frame_borrows_the_last_field(world) -> None:
+    clips, flow_dir = world
+    whole = replace(FLOW, frames=FRAMES, stride=1)
+    view = data.load_views(clips[0], whole, flow_dir=flow_dir)[0]
+    torch.testing.assert_close(view[:, -1], view[:, -2])
+
+
+@pytest.mark.parametrize("modality", ["rgb", "flow"])
+def test_mirroring_negates_the_x_component_only(world, modality) -> None:
+    clips, flow_dir = world
+    spec = replace(RGB, modality=modality, bound=8.0)
+
+    def snippet(mirror: float) -> torch.Tensor:
+        how = replace(PLAIN, mirror=mirror)
+        generator = np.random.default_rng(3)
+        return data.load_snippet(clips[0], spec, how, generator, flow_dir)
+
+    plain, mirrored = snippet(0.0), snippet(1.0)
+    expected = plain.flip(-1)
+    if modality == "flow":
+        expected[0] *= -1
+        assert float(plain[0].mean()) > 0 > float(mirrored[0].mean())
+    torch.testing.assert_close(mirrored, expected)
+
+
+def test_a_mirrored_field_is_the_field_of_the_mirrored_pictures() -> None:
+    """A dot that moves right moves left in the mirror, and as far up or down as before."""
+    fields = np.zeros((1, 5, 7, 2), np.float32)
+    fields[0, 1, 2] = (3, -2)
+    mirrored = transforms.mirror_flow(transforms.flow_tensor(fields, 4.0))
+    assert mirrored[:, 0, 1, 7 - 1 - 2].tolist() == [-0.75, -0.5]
+    assert int((mirrored != 0).sum()) == 2
+
+
+def test_a_snippet_depends_on_seed_epoch_and_clip_alone(world) -> None:
+    clips, _ = world
+    one = data.TrainSnippets(clips, RGB, Augmentation(), seed=1)
+    turned = data.TrainSnippets(clips[::-1], RGB, Augmentation(), seed=1)
+    for index in (0, 3):
+        torch.testing.assert_close(one[2, index][0], turned[2, 5 - index][0], rtol=0, atol=0)
+    assert not torch.equal(one[0, 0][0], one[1, 0][0])
+    other = data.TrainSnippets(clips, RGB, Augmentation(), seed=2)
+    assert not torch.equal(one[0, 0][0], other[0, 0][0])
+
+
+def test_the_number_of_workers_changes_nothing(world) -> None:
+    clips, _ = world
+
+    def batches(workers: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        dataset = data.TrainSnippets(clips, RGB, Augmentation(), seed=1)
+        loader = data.train_loader(dataset, 1, batch_size=4, workers=workers)
+        loader.sampler.set_epoch(1)  # type: ignore[attr-defined]
+        return list(loader)
+
+    for (x, y), (other_x, other_y) in zip(batches(0), batches(2), strict=True):
+        assert torch.equal(x, other_x) and torch.equal(y, other_y)
+
+
+def test_each_epoch_has_its_order_and_sees_every_clip_once() -> None:
+    sampler = EpochSampler(10, seed=1)
+    orders = []
+    for epoch in (0, 1, 0):
+        sampler.set_epoch(epoch)
+        keys = list(sampler)
+        assert {key[0] for key in keys} == {epoch}
+        orders.append([key[1] for key in keys])
+        assert sorted(orders[-1]) == list(range(10))
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_a_limit_draws_anew_each_epoch() -> None:
+    sampler = EpochSampler(50, seed=1, limit=8)
+    seen = set()
+    for epoch in range(4):
+        sampler.set_epoch(epoch)
+        keys = [index for _, index in sampler]
+        assert len(keys) == len(set(keys)) == len(sampler) == 8
+        seen |= set(keys)
+    assert len(seen) > 16
+    assert len(EpochSampler(5, seed=1, limit=8)) == 5
+
+
+@pytest.mark.parametrize(("clips", "batches"), [(8, 2), (9, 2), (10, 3), (3, 1)])
+def test_no_batch_of_a_single_clip(clips: int, batches: int) -> None:
+    loader = data.train_loader(list(range(clips)), 1, batch_size=4, workers=0)  # type: ignore[arg-type]
+    assert len(loader) == batches
+
+
+@given(
+    length=st.integers(1, 300),
+    frames=st.integers(1, 64),
+    stride=st.integers(1, 8),
+    seed=st.integers(0, 100),
+)
+def test_snippets_stay_inside_the_clip(length: int, frames: int, stride: int, seed: int) -> None:
+    start = snippets.random_start(length, frames, stride, np.random.default_rng(seed))
+    indices = snippets.snippet_indices(length, frames, stride, start)
+    assert len(indices) == frames and indices.min() >= 0 and indices.max() < length
+    if snippets.span(frames, stride) <= length:
+        assert (np.diff(indices) == stride).all(), "it fits, so it must not wrap"
+    starts = snippets.view_starts(length, frames, stride, 5)
+    assert starts == sorted(starts) and starts[0] >= 0
+    assert starts[-1] + snippets.span(frames, stride) <= max(length, snippets.span(frames, stride))
+
+
+@given(
+    height=st.integers(32, 400),
+    width=st.integers(32, 400),
+    share=st.floats(0.3, 1.0),
+    crops=st.sampled_from([1, 3]),
+)
+def test_view_boxes_are_inside_the_picture(
+    height: int, width: int, share: float, crops: int
+) -> None:
+    for crop in range(crops):
+        top, left, side = transforms.view_box(height, width, share, crop, crops)
+        assert 0 <= top <= height - side and 0 <= left <= width - side
+        assert side == round(min(height, width) * share)
