@@ -223,7 +223,7 @@ class _Member:
             if at not in done:
                 pair = [images[at], images[at + 1]]
                 if self.flow_side:
-                    size = even_size(*images.shape[1:3], self.flow_side)
+                    size = even_size(images.shape[1], images.shape[2], self.flow_side)
                     pair = [resize(image, size) for image in pair]
                 done[at] = store.decode(store.encode(self._pair(*pair), bound), bound)
             return done[at]

@@ -124,7 +124,9 @@ class FlowReader:
         self._next = 0
         self._packets = self._container.demux(self._stream)
 
-    def read(self, indices: Sequence[int], size: tuple[int, int] | None = None) -> np.ndarray:
+    def read(
+        self, indices: Sequence[int] | np.ndarray, size: tuple[int, int] | None = None
+    ) -> np.ndarray:
         """The fields at ``indices`` (any order, repeats allowed): float32 (len, H, W, 2), pixels.
 
         Args:
@@ -141,7 +143,7 @@ class FlowReader:
             return fields
         return np.stack([resize(field, size) for field in fields])
 
-    def read_codes(self, indices: Sequence[int]) -> np.ndarray:
+    def read_codes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The codes at ``indices``: uint8 (len, H, W, 2)."""
         wanted = sorted({int(index) for index in indices})
         if not wanted or wanted[0] < 0 or wanted[-1] >= self.fields:

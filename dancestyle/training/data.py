@@ -26,8 +26,8 @@ CHANNELS = {"rgb": 3, "flow": 2}
 class InputSpec:
     """What a net is fed with, kept inside its checkpoint.
 
-    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow in pixels a frame that becomes 1;
-    ``crop`` is the side of a test view as a share of the clip's shorter side (study: 224 of 256).
+    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow in pixels a frame that
+    becomes 1; ``crop`` is the side of a test view as a share of the clip's shorter side (study: 224 of 256).
     """
 
     modality: str
@@ -95,7 +95,9 @@ def load_snippet(
     start = snippets.random_start(clip.frames, spec.frames, spec.stride, generator)
     indices = snippets.snippet_indices(clip.frames, spec.frames, spec.stride, start)
     array = _read(clip, spec, indices, flow_dir)
-    box = transforms.random_box(*array.shape[1:3], augmentation.smallest_crop, generator)
+    box = transforms.random_box(
+        array.shape[1], array.shape[2], augmentation.smallest_crop, generator
+    )
     mirrored = generator.random() < augmentation.mirror
     array = transforms.crop_resize(array, box, spec.size)
     if spec.modality == "rgb":
@@ -140,7 +142,7 @@ def make_views(
         indices = snippets.snippet_indices(length, spec.frames, spec.stride, start)
         array = read(indices)
         for crop in range(num_crops):
-            box = transforms.view_box(*array.shape[1:3], spec.crop, crop, num_crops)
+            box = transforms.view_box(array.shape[1], array.shape[2], spec.crop, crop, num_crops)
             cut = transforms.crop_resize(array, box, spec.size)
             if spec.modality == "flow":
                 cut = cut * np.float32(spec.size / box[2])

@@ -69,7 +69,7 @@ class _Keeper(pl.Callback):
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: Any) -> None:
         sampler = trainer.train_dataloader.sampler if trainer.train_dataloader else None
-        if hasattr(sampler, "set_epoch"):
+        if sampler is not None and hasattr(sampler, "set_epoch"):
             sampler.set_epoch(trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
@@ -88,7 +88,7 @@ class _Keeper(pl.Callback):
             }
         if self.on_epoch is not None:
             self.on_epoch(row)
-        if trainer.current_epoch + 1 < trainer.max_epochs:
+        if trainer.current_epoch + 1 < (trainer.max_epochs or 0):
             with atomic_path(self.resume_file) as temporary:
                 trainer.save_checkpoint(temporary)
 

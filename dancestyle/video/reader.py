@@ -169,7 +169,9 @@ class ClipReader:
         target = self._zero + round(index * self._ticks)
         self._container.seek(target, stream=self._stream, backward=True)
 
-    def read(self, indices: Sequence[int], size: tuple[int, int] | None = None) -> np.ndarray:
+    def read(
+        self, indices: Sequence[int] | np.ndarray, size: tuple[int, int] | None = None
+    ) -> np.ndarray:
         """The frames at ``indices`` (any order, repeats allowed): uint8 (len, H, W, 3), RGB.
 
         Args:

@@ -133,7 +133,7 @@ def test_what_cannot_be_predicted_is_said(
     tmp_path: Path, models: dict[str, Path], videos: dict[str, Path]
 ) -> None:
     predictor = load_model(models["rgb"])
-    with pytest.raises(VideoError, match="bad.mp4: not a video"):
+    with pytest.raises(VideoError, match=r"bad\.mp4: not a video"):
         predictor.predict(videos["bad"])
     with pytest.raises(VideoError, match="file not found"):
         predictor.predict(tmp_path / "none.mp4")

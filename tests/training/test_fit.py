@@ -63,7 +63,7 @@ def same_weights(one: nn.Module, other: nn.Module) -> bool:
 
 
 def test_learns_and_returns_the_best_epoch(tmp_path):
-    net, result = train(tmp_path)
+    _, result = train(tmp_path)
     assert len(result.history) == RECIPE.epochs
     assert result.best["val_top1"] == max(row["val_top1"] for row in result.history) == 1.0
     assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]

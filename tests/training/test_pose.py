@@ -23,7 +23,17 @@ from dancestyle.training.pose import (
 
 SIZE, DOT = 96, 2
 # COCO's order, so that the mirror's table is checked against names and not against itself.
-NAMES = ["nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip", "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle"]
+NAMES = [
+    "nose",
+    *("left_eye", "right_eye"),
+    *("left_ear", "right_ear"),
+    *("left_shoulder", "right_shoulder"),
+    *("left_elbow", "right_elbow"),
+    *("left_wrist", "right_wrist"),
+    *("left_hip", "right_hip"),
+    *("left_knee", "right_knee"),
+    *("left_ankle", "right_ankle"),
+]
 
 
 def write(path: Path, joints: np.ndarray, bright: int | None = None) -> Path:
