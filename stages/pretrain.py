@@ -27,7 +27,7 @@ def main(name: str) -> None:
         size = size.for_resnets
     out = OUT / f"{name}.ckpt"
     metrics, plots = Path(f"metrics/pretrain_{name}.json"), Path(f"plots/pretrain/{name}.csv")
-    published = dict[str, str | None](config.checkpoints).get(name)
+    published = {str(net): path for net, path in config.checkpoints.items()}.get(name)
     if published is not None:
         pretraining.convert(name, published, size, out, metrics, plots)
         return

@@ -26,8 +26,9 @@ CHANNELS = {"rgb": 3, "flow": 2}
 class InputSpec:
     """What a net is fed with, kept inside its checkpoint.
 
-    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow in pixels a frame that
-    becomes 1; ``crop`` is the side of a test view as a share of the clip's shorter side (study: 224 of 256).
+    ``mean`` and ``std`` are grey levels of RGB input; ``bound`` is the flow, in pixels a frame, that
+    becomes 1; ``crop`` is the side of a test view as a share of the clip's shorter side (study: 224
+    of 256).
     """
 
     modality: str
