@@ -7,6 +7,7 @@ from functools import partial
 
 from dancestyle.nets.base import NativeInput, VideoNet
 from dancestyle.nets.c3d import C3D
+from dancestyle.nets.conv import guard
 from dancestyle.nets.inception_i3d import InceptionI3D
 from dancestyle.nets.resnet_i3d import C2DResNet, ResNetI3D, SlowResNet
 from dancestyle.nets.slowfast import SlowFast
@@ -45,11 +46,13 @@ def create(
     if name not in _NETS:
         raise ValueError(f"no net '{name}'; the nets are: {', '.join(_NETS)}")
     try:
-        return _NETS[name](
+        net = _NETS[name](
             num_classes=num_classes, in_channels=in_channels, dropout=dropout, **options
         )
     except TypeError as error:
         raise ValueError(f"net '{name}' does not take these options: {error}") from None
+    guard(net)
+    return net
 
 
 __all__ = ["NativeInput", "VideoNet", "create", "names"]
