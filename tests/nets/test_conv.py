@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from dancestyle import nets
+from dancestyle.nets import conv as conv_module
 from dancestyle.nets.conv import Conv3d, guard
 
 # kernel, padding, stride, (T, H, W); each leaves an axis shorter than the kernel.
@@ -59,6 +60,35 @@ def test_gradients_are_those_of_float64(kernel, padding, stride, size) -> None:
     for _ in range(3):
         for found, wanted in zip(passes(conv, x, g, bf16=True), expected, strict=True):
             assert (found.float() - wanted).norm() <= 0.02 * wanted.norm()
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(
+    ("kernel", "padding", "stride", "size"), [*CASES, (1, 0, 1, (2, 3, 3)), (3, 1, 1, (4, 5, 6))]
+)
+def test_few_positions_change_nothing(kernel, padding, stride, size, bias, monkeypatch) -> None:
+    """The product of matrices gives what oneDNN gives, on contiguous input and weights too."""
+    torch.manual_seed(0)
+    conv = Conv3d(6, 10, kernel, stride, padding, bias=bias)
+    x = torch.randn(2, 6, *size, requires_grad=True)
+    found = []
+    for few in (10**6, 0):
+        monkeypatch.setattr(conv_module, "FEW_POSITIONS", {torch.float32: few})
+        y = conv(x)
+        assert ("FewPositions" in str(y.grad_fn)) == bool(few)
+        wanted = [x, *conv.parameters()]
+        found.append((y, *torch.autograd.grad(y.square().sum(), wanted)))
+    for product, plain in zip(*found, strict=True):
+        torch.testing.assert_close(product, plain, rtol=1e-4, atol=1e-4)
+
+
+def test_a_frozen_weight_gets_no_gradient_but_its_input_does() -> None:
+    conv = Conv3d(4, 8, 3, padding=1)
+    conv.weight.requires_grad_(False)
+    x = torch.randn(1, 4, 2, 2, 2, requires_grad=True)
+    conv(x).sum().backward()
+    assert conv.weight.grad is None
+    assert conv.bias is not None and conv.bias.grad is not None and x.grad is not None
 
 
 def test_every_net_is_guarded() -> None:

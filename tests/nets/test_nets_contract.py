@@ -23,7 +23,7 @@ UNREACHED = ("rel_pos_", "blocks.15.attn.pool_q.pool")
 def net(request: pytest.FixtureRequest) -> VideoNet:
     torch.manual_seed(0)
     net = nets.create(request.param, 5)
-    randomise(net, video(2, 3, 8, 48, 48))
+    randomise(net, video(2, 3, 16, 48, 48))
     return net
 
 
