@@ -1,9 +1,9 @@
 """One typed, validated model for every section of ``params.yaml``.
 
 A stage calls :func:`load` with its section's name first of all, so that a misspelt key or a value
-out of range stops it before any work is done, with the key named; ``python -m dancestyle.params`` checks
-all sections before the first stage. The units, the allowed values and
-the reason of each key stand beside it in ``params.yaml``; the models here hold the types and bounds.
+out of range stops it before any work is done, with the key named; ``python -m dancestyle.params``
+checks all sections before the first stage. The units, the allowed values and the reason of each key
+stand beside it in ``params.yaml``; the models here hold the types and bounds.
 """
 
 from __future__ import annotations
