@@ -21,6 +21,7 @@ help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/  make \1:/p' $(firstword $(MAKEFILE_LIST))
 
 repro: $(VENV)/.runtime  ## install what is missing, run what is out of date, sum up the results
+	@$(BIN)/python -m dancestyle.params
 	$(BIN)/dvc repro
 	@echo
 	@$(BIN)/python -m dancestyle.evaluation.summary
@@ -35,6 +36,7 @@ lint: $(VENV)/.dev  ## format and lint, changing nothing
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
 	$(BIN)/python -m dancestyle.imports
+	$(BIN)/python -m dancestyle.evaluation.readme --check
 
 types: $(VENV)/.dev  ## type checks
 	$(BIN)/mypy
@@ -48,7 +50,7 @@ bench: $(VENV)/.dev  ## speed of reading and of flow, in a few minutes
 	$(BIN)/python -m benchmarks.read_video
 	$(BIN)/python -m benchmarks.flow
 
-bench-seeds: $(VENV)/.runtime  ## accuracy over three seeds, in an hour and more
+bench-seeds: $(VENV)/.runtime  ## accuracy over three seeds of the sample, in a clone; takes hours
 	$(BIN)/python -m benchmarks.seeds
 
 deps: $(VENV)/.runtime  ## bring the deps of dvc.yaml up to date with the imports

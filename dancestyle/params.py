@@ -1,12 +1,14 @@
 """One typed, validated model for every section of ``params.yaml``.
 
 A stage calls :func:`load` with its section's name first of all, so that a misspelt key or a value
-out of range stops it before any work is done, with the key named. The units, the allowed values and
-the reason of each key stand beside it in ``params.yaml``; the models here hold the types and bounds.
+out of range stops it before any work is done, with the key named; ``python -m dancestyle.params``
+checks all sections before the first stage. The units, the allowed values and the reason of each key
+stand beside it in ``params.yaml``; the models here hold the types and bounds.
 """
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -345,3 +347,22 @@ def _explain(section: str, error: ValidationError, where: str) -> str:
             found = f", found {item['input']!r}" if not isinstance(item["input"], dict) else ""
             lines.append(f"{where}: {key}: {item['msg']}{found}")
     return "\n".join(lines)
+
+
+def check(path: Path | str = PARAMS_FILE) -> list[str]:
+    """A sentence for everything that is wrong in a params file."""
+    problems: list[str] = []
+    for section in SECTIONS:
+        try:
+            load(section, path)
+        except ParamsError as error:
+            problems += str(error).splitlines()
+    if not problems:
+        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        unknown = [name for name in content if name not in SECTIONS]
+        problems = [f"{path}: {name}: unknown section" for name in unknown]
+    return list(dict.fromkeys(problems))
+
+
+if __name__ == "__main__":
+    sys.exit("\n".join(check()) or None)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import csv
 import errno
+import io
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from dancestyle.files import write_text
 
 TIMINGS = Path("logs/timings.csv")
 
@@ -16,36 +19,54 @@ def run(name: str, main: Callable[[], None]) -> None:
     """Call ``main``; an error that a person can act on becomes a sentence and exit status 1.
 
     Errors that this project raises on purpose are ``ValueError`` (params, tables, videos, models) or
-    ``RuntimeError`` of its own kinds; anything else is a defect and keeps its traceback. The seconds
-    taken are appended to ``logs/timings.csv``, which git ignores: they are no result.
+    ``RuntimeError`` of its own kinds; files that are not there or may not be read or written speak for
+    themselves; anything else is a defect and keeps its traceback. Ctrl-C is no error either (status
+    130). The seconds taken are kept in ``logs/timings.csv``, which git ignores: they are no result.
     """
     start = time.monotonic()
     try:
         main()
+    except KeyboardInterrupt:
+        print(f"{name}: stopped before it was done", file=sys.stderr)
+        sys.exit(130)
     except (ValueError, RuntimeError) as error:
         if not type(error).__module__.startswith("dancestyle"):
             raise
         sys.exit(f"{name}: {error}")
     except OSError as error:
-        if error.errno == errno.ENOSPC:
-            sys.exit(f"{name}: the disk is full; free some space and run the same command again")
-        if isinstance(error, FileNotFoundError) and error.filename:
-            sys.exit(
-                f"{name}: {error.filename}: not found; `dvc repro {name}` makes what it needs first"
-            )
-        raise
+        sentence = _sentence(name, error)
+        if sentence is None:
+            raise
+        sys.exit(f"{name}: {sentence}")
     _log(name, time.monotonic() - start)
 
 
+def _sentence(name: str, error: OSError) -> str | None:
+    """What to do about it; None where nobody can tell from the error alone."""
+    if error.errno == errno.ENOSPC:
+        return "the disk is full; free some space and run the same command again"
+    if not error.filename:
+        return None
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename}: not found; `dvc repro {name}` makes what it needs first"
+    if isinstance(
+        error, PermissionError | NotADirectoryError | IsADirectoryError | FileExistsError
+    ):
+        return f"{error.filename}: {error.strerror}"
+    return None
+
+
 def _log(name: str, seconds: float) -> None:
-    TIMINGS.parent.mkdir(exist_ok=True)
     rows: dict[str, str] = {}
-    if TIMINGS.exists():
+    try:
         with TIMINGS.open(encoding="utf-8", newline="") as file:
             rows = {row["stage"]: row["seconds"] for row in csv.DictReader(file)}
+    except (FileNotFoundError, KeyError):
+        pass  # a log of something else is written anew
     rows.pop(name, None)
     rows[name] = f"{seconds:.1f}"
-    with TIMINGS.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["stage", "seconds"])
-        writer.writerows(rows.items())
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["stage", "seconds"])
+    writer.writerows(rows.items())
+    write_text(TIMINGS, text.getvalue())

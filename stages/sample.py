@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import params
+from dancestyle import params, stage
 from dancestyle.sample.world import make_world
 
 
@@ -18,4 +18,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    stage.run("sample", main)

@@ -72,10 +72,13 @@ def test_a_stage_depends_on_the_sections_that_it_reads(name: str) -> None:
     assert named == loaded_sections(script_of(name)) - {"machine"}
 
 
-def test_only_stages_read_params() -> None:
+def test_only_stages_and_commands_read_params() -> None:
     """A library module that read params itself would escape the test above."""
+    scripts = [script_of(name) for name in STAGES]
     for path in sorted((ROOT / "dancestyle").rglob("*.py")):
-        assert not loaded_sections(path), path
+        if loaded_sections(path):
+            assert path.stem.endswith("_command"), path
+            assert not any(path.relative_to(ROOT) in imports.all_imports(s) for s in scripts), path
 
 
 def test_a_fine_tuning_run_depends_on_every_key_but_the_other_runs() -> None:

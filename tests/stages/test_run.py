@@ -1,0 +1,73 @@
+"""How a stage ends: its time is logged, and its errors are sentences where they can be."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from dancestyle import params, stage
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_each_stage_has_its_last_time(folder: Path) -> None:
+    for name in ("split", "train@rgb", "split"):
+        stage.run(name, lambda: None)
+    assert (folder / "logs/timings.csv").read_text() == "stage,seconds\ntrain@rgb,0.0\nsplit,0.0\n"
+
+
+def test_a_log_of_something_else_is_written_anew(folder: Path) -> None:
+    (folder / "logs").mkdir()
+    (folder / "logs/timings.csv").write_text("what,ever\n1,2\n")
+    stage.run("split", lambda: None)
+    assert (folder / "logs/timings.csv").read_text() == "stage,seconds\nsplit,0.0\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (params.ParamsError("params.yaml: split.sead: unknown key"),
+         "split: params.yaml: split.sead: unknown key"),
+        (FileNotFoundError(errno.ENOENT, "No such file or directory", "data/x.csv"),
+         "split: data/x.csv: not found; `dvc repro split` makes what it needs first"),
+        (PermissionError(errno.EACCES, "Permission denied", "data"), "split: data: Permission denied"),
+        (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), "split: a/b: Not a directory"),
+        (OSError(errno.ENOSPC, "No space left on device"),
+         "split: the disk is full; free some space and run the same command again"),
+    ],
+)  # fmt: skip
+def test_what_a_person_can_mend_is_a_sentence(
+    folder: Path, error: Exception, sentence: str
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(SystemExit) as ended:
+        stage.run("split", fail)
+    assert ended.value.code == sentence
+    assert not (folder / "logs").exists(), "a run that failed has no time"
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), RuntimeError("x"), KeyError("x"), OSError("x")])
+def test_a_defect_keeps_its_traceback(error: Exception) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(type(error)):
+        stage.run("split", fail)
+
+
+def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        stage.run("split", stop)
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "split: stopped before it was done\n"
