@@ -31,7 +31,7 @@ class Look:
 
     @classmethod
     def random(cls, rng: np.random.Generator, against: Image) -> Look:
-        """Anybody, in clothes that most likely stand out against a wall (H, W, 3)."""
+        """Anybody, in clothes that stand out against a wall (H, W, 3)."""
         skin = np.array(_SKINS[rng.integers(len(_SKINS))]) * rng.uniform(0.9, 1.08)
         return cls(
             skin=_colour(skin),
@@ -46,22 +46,34 @@ class Look:
         )
 
 
+# Brightness, 0 to 255: dancers stand in the light, places do not, as on most stages. A net that is
+# trained for minutes has no time to learn what a dancer is from contrast of either sign.
+_LIT, _DIM = (130, 245), (15, 95)
+_DIM_TINT = 18  # most that a place's colours deviate from grey
+
+
 def _colour(value: Array) -> Colour:
     red, green, blue = np.clip(value, 0, 255)
     return float(red), float(green), float(blue)
 
 
-def random_colour(rng: np.random.Generator, low: float = 25, high: float = 245) -> Colour:
-    """A colour of any hue, brightness and saturation."""
-    base = rng.uniform(low, high)
-    tint = rng.normal(0, rng.uniform(5, 70), 3)
-    return _colour(base + tint)
+def random_colour(
+    rng: np.random.Generator, light: tuple[float, float] = _LIT, tint: float = 70
+) -> Colour:
+    """A colour of any hue, of a brightness within ``light``, up to ``tint`` away from grey."""
+    base = rng.uniform(*light)
+    return _colour(base + rng.normal(0, rng.uniform(5, tint), 3))
+
+
+def _dim_colour(rng: np.random.Generator) -> Colour:
+    """What the walls, floors and furniture of a place are painted in."""
+    return random_colour(rng, _DIM, _DIM_TINT)
 
 
 def _clothes(rng: np.random.Generator, against: float) -> Colour:
     for _ in range(4):
         colour = random_colour(rng)
-        if abs(sum(colour) / 3 - against) > 35:
+        if abs(sum(colour) / 3 - against) > 60:
             break
     return colour
 
@@ -161,7 +173,7 @@ def _noise(rng: np.random.Generator, shape: tuple[int, int], cells: int, size: f
 
 def _wall(rng: np.random.Generator) -> Image:
     height, width = 256, 512
-    top, bottom = np.array(random_colour(rng)), np.array(random_colour(rng))
+    top, bottom = np.array(_dim_colour(rng)), np.array(_dim_colour(rng))
     bottom = top + 0.4 * (bottom - top)
     share = np.linspace(0, 1, height)[:, None, None]
     out = np.broadcast_to(top + share * (bottom - top), (height, width, 3)).astype(np.float32)
@@ -182,13 +194,13 @@ def _wall(rng: np.random.Generator) -> Image:
     for _ in range(rng.integers(0, 5)):  # pictures, windows, doors
         wide, tall = int(rng.integers(20, 90)), int(rng.integers(20, 110))
         x, y = int(rng.integers(0, width - wide)), int(rng.integers(60, 250))
-        fill = np.array(random_colour(rng)) + _noise(rng, (tall, wide), 4, 12)
+        fill = np.array(_dim_colour(rng)) + _noise(rng, (tall, wide), 4, 12)
         patch = out[y : y + tall, x : x + wide]
         patch[:] = fill[: patch.shape[0], : patch.shape[1]]
     for _ in range(rng.integers(0, 4)):  # furniture against the wall
         wide, tall = int(rng.integers(24, 100)), int(rng.integers(16, 60))
         x = int(rng.integers(0, width - wide))
-        colour = np.array(random_colour(rng))
+        colour = np.array(_dim_colour(rng))
         out[height - tall :, x : x + wide] = colour
         out[height - tall : height - tall + 4, x : x + wide] = colour + 25
     return np.clip(out, 0, 255).astype(np.uint8)
@@ -196,7 +208,7 @@ def _wall(rng: np.random.Generator) -> Image:
 
 def _floor(rng: np.random.Generator) -> Image:
     size = 256
-    out = np.broadcast_to(np.array(random_colour(rng)), (size, size, 3)).astype(np.float32)
+    out = np.broadcast_to(np.array(_dim_colour(rng)), (size, size, 3)).astype(np.float32)
     out += _noise(rng, (size, size), 5, rng.uniform(2, 14))
     out += _noise(rng, (size, size), 64, rng.uniform(1, 8))
     shade, step = rng.uniform(-28, 28), int(rng.integers(12, 40))

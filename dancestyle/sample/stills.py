@@ -22,6 +22,7 @@ from dancestyle.seeds import rng as named_rng
 SIZE = 64  # pixels, square
 _CHUNK = 100  # stills of one piece of work
 _SHARED = 4  # stills of one place and dancer
+_FACING = 0.1  # standard deviation, in turns, of most figures' looking away from the camera
 # How far chance moves a pose from any that is danced: degrees and body heights.
 _JITTER = {
     "hips": 8.0, "spine": 10.0, "head": 15.0, "pelvis": 0.03, "left_foot": 0.06,
@@ -77,7 +78,8 @@ def _posed(rng: np.random.Generator, body: Body) -> NDArray[np.float64]:
     channels["travel"] = channels["travel"] * 0
     moves: Moves = dancer.moves
     figure = joints(channels, body, planted=moves.planted, knees_out=moves.knees_out)
-    return np.asarray(place(figure, (0.0, 0.0), float(rng.uniform(0, 1))))
+    facing = rng.normal(0, _FACING) if rng.random() < 0.8 else rng.uniform(0, 1)
+    return np.asarray(place(figure, (0.0, 0.0), float(facing)))
 
 
 def _chunk(arguments: tuple[int, int, int]) -> Chunk:

@@ -23,6 +23,7 @@ from dancestyle.training.module import Classifier, Recipe
 from dancestyle.video import transforms
 
 JOINTS = 17  # COCO key points
+PAIRS = np.arange(1, JOINTS).reshape(-1, 2)  # left and right eye, ear, shoulder, ... in COCO's order
 OUTPUTS = 2 * JOINTS + 3  # the joints within the figure, the figure's centre and its size
 
 
@@ -53,9 +54,6 @@ class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
 
     Keyed by ``(epoch, index)`` for random crops, mirroring and brightness, by ``index`` for none.
     """
-
-    # COCO key points that exchange places in a mirror.
-    MIRRORED = (0, 2, 1, 4, 3, 6, 5, 8, 7, 10, 9, 12, 11, 14, 13, 16, 15)
 
     def __init__(
         self,
@@ -99,9 +97,21 @@ class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
         if mirrored:
             x = x.flip(-1)
             joints[:, 0] *= -1
-            joints, visible = joints[list(self.MIRRORED)], visible[list(self.MIRRORED)]
+        joints, visible = by_side(joints, visible)
         inside = visible & (np.abs(joints) <= 1).all(axis=1)
         return x, figure_targets(joints, inside)
+
+
+def by_side(joints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Joints (17, 2) and their visibility with each pair in the order of the picture, left first.
+
+    At these sizes nobody sees whether a figure faces the camera or turns its back on it, which is all
+    that tells its left knee from its right one; and movement is the same for whichever is which.
+    """
+    order = np.arange(JOINTS)
+    swapped = np.flatnonzero(joints[PAIRS[:, 0], 0] > joints[PAIRS[:, 1], 0])
+    order[PAIRS[swapped]] = PAIRS[swapped, ::-1]
+    return joints[order], visible[order]
 
 
 def figure_targets(joints: np.ndarray, visible: np.ndarray) -> tuple[Tensor, Tensor]:
