@@ -149,6 +149,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Any:
     folder = tmp_path_factory.mktemp("tiny")
     here = copy_project(folder / "project")
     edit_params(here, TINY)
+    with (here / ".dvc/config").open("a") as config:  # else every clone copies its 600 MB of models
+        config.write("[cache]\n    type = hardlink,copy\n")
     git(here, "init", "--quiet", "--initial-branch", "main")
     commit_all(here, "A tiny project")
     yield here
