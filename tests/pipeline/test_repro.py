@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, clone, commit_all, dvc, edit_params, git
 from dvc.repo import Repo
+from tiny_project import ROOT, clone, commit_all, dvc, edit_params, git
 
 from dancestyle import params
 from dancestyle.video.writer import write_clip
