@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, commit_all, git
+from tiny_project import ROOT, commit_all, git
 
 METRICS: dict[str, Any] = {
     "dataset.json": {"clips": 380, "minutes": 18.75, "rejected": {"kinetics700": {"empty": 1}}},

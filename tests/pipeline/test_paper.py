@@ -6,11 +6,9 @@ weights are files in their publishers' formats with made-up numbers.
 
 from __future__ import annotations
 
+import csv
 import json
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +17,13 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-import yaml
+from tiny_project import ROOT, copy_project, dvc, edit_params
 
 from dancestyle import nets
 from dancestyle.nets.base import initialise
 from dancestyle.sample.layouts import kinetics, lets_dance
 from dancestyle.sample.layouts.jobs import film, film_frames, run
 
-ROOT = Path(__file__).parents[2]
 SIDE = 40
 
 SMALLER: dict[str, Any] = {
@@ -58,14 +55,6 @@ SMALLER: dict[str, Any] = {
     "finetune.runs.r50_nl_scheduled.epochs": 1,
     "finetune.runs.r50_nl_optimal.epochs": 1,
 }
-
-
-def set_key(content: dict[str, Any], name: str, value: Any) -> None:
-    *above, last = name.split(".")
-    for key in above:
-        content = content[key]
-    assert last in content, name
-    content[last] = value
 
 
 def film_datasets(data: Path) -> None:
@@ -100,17 +89,9 @@ def write_weights(folder: Path, mmaction2: Any) -> None:
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A copy of the project with the paper profile chosen, its data and its weights."""
-    here = tmp_path / "project"
-    for name in ("dancestyle", "stages", "params"):
-        ignore = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, here / name, ignore=ignore)
-    for name in ("dvc.yaml", "data/none.txt", "data/sample/dvc.yaml"):
-        (here / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, here / name)
-    content = yaml.safe_load((here / "params/paper.yaml").read_text(encoding="utf-8"))
-    for key, value in SMALLER.items():
-        set_key(content, key, value)
-    (here / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+    here = copy_project(tmp_path / "project")
+    edit_params(here, SMALLER, source="params/paper.yaml")
+    shutil.rmtree(here / ".dvc")
     film_datasets(here / "data")
     monkeypatch.syspath_prepend(ROOT / "tests/nets")
     from foreign_files import mmaction2
@@ -118,24 +99,6 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     write_weights(here / "weights", mmaction2)
     yield here
     shutil.rmtree(tmp_path, ignore_errors=True)  # over 1 GB
-
-
-def dvc(project: Path, *arguments: str) -> str:
-    bin_folder = Path(sys.executable).parent
-    environment = os.environ | {
-        "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(project),
-        "DVC_NO_ANALYTICS": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "dvc", *arguments],
-        cwd=project,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, f"{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
-    return done.stdout
 
 
 @pytest.mark.slow
@@ -192,7 +155,5 @@ def model_input(path: Path) -> tuple[int, int, int]:
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:
-    import csv
-
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
