@@ -9,9 +9,11 @@ from dancestyle.nets.base import NativeInput, VideoNet
 from dancestyle.nets.c3d import C3D
 from dancestyle.nets.conv import guard
 from dancestyle.nets.inception_i3d import InceptionI3D
+from dancestyle.nets.pose import PoseNet
 from dancestyle.nets.resnet_i3d import C2DResNet, ResNetI3D, SlowResNet
 from dancestyle.nets.slowfast import SlowFast
 from dancestyle.nets.torchvision_nets import MC318, R3D18, S3D, MViTV2S, R2Plus1D18, Swin3DT
+from dancestyle.nets.two_stream import TwoStream
 
 _NETS: dict[str, Callable[..., VideoNet]] = {
     "i3d_inception": InceptionI3D,
@@ -21,6 +23,8 @@ _NETS: dict[str, Callable[..., VideoNet]] = {
     "slow_r50": SlowResNet,
     "slowfast_r50": SlowFast,
     "c3d": C3D,
+    "two_stream": TwoStream,
+    "pose": PoseNet,
     "s3d": S3D,
     "r3d_18": R3D18,
     "mc3_18": MC318,
