@@ -27,7 +27,11 @@ def run(folder: Path, *words: str) -> float:
     """Run ``dvc`` there; the seconds that it took."""
     begun = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", *words], cwd=folder, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     seconds = time.perf_counter() - begun
     if done.returncode:
@@ -39,10 +43,7 @@ def run(folder: Path, *words: str) -> float:
 
 def outputs(folder: Path) -> list[str]:
     """Every output of the pipeline, by its path."""
-    code = (
-        "from dvc.repo import Repo\n"
-        "for out in Repo().index.outs: print(out.fs_path)"
-    )
+    code = "from dvc.repo import Repo\nfor out in Repo().index.outs: print(out.fs_path)"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )

@@ -161,9 +161,7 @@ def make(folder: Path, original: str | None) -> dict[str, Path]:
     return files
 
 
-def measure(
-    readers: dict[str, Reader], path: Path, repeats: int, limit: float
-) -> dict[str, float]:
+def measure(readers: dict[str, Reader], path: Path, repeats: int, limit: float) -> dict[str, float]:
     """Snippets a second, the median of ``repeats`` places; the readers take turns at each place."""
     rng = np.random.default_rng(0)
     starts = [0, *rng.integers(0, material.FPS * SECONDS - FRAMES - 1, repeats)]
@@ -184,7 +182,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mmaction2", metavar="FOLDER", help="checkout of MMAction2")
     parser.add_argument("--original", metavar="FILE", help="10 s at 25 frames a second or more")
-    parser.add_argument("--folder", metavar="FOLDER", help="keep the files that are made, for again")
+    parser.add_argument(
+        "--folder", metavar="FOLDER", help="keep the files that are made, for again"
+    )
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--limit", type=float, default=600, help="seconds for each file, about")
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
@@ -201,8 +201,7 @@ def main() -> None:
             readers = {"floor: decoding alone": floor, "ours": ours, **peers}
             rates[name] = measure(readers, path, arguments.repeats, arguments.limit)
     rows = [
-        [reader, *(f"{rates[name][reader]:.1f}" for name in rates)]
-        for reader in rates["340x256"]
+        [reader, *(f"{rates[name][reader]:.1f}" for name in rates)] for reader in rates["340x256"]
     ]
     parts = ["Snippets a second:", record.table(["reader", *rates], rows), claims(rates, peers)]
     packages = ["av", "torch", "torchcodec", "decord", "mmcv-lite"]
