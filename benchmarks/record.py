@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shlex
 import sys
@@ -59,4 +58,4 @@ def show(
 
 def shorten(word: str) -> str:
     """A path without the folders that only this machine has."""
-    return word if not os.path.isabs(word) else f"/.../{Path(word).name}"
+    return f"/.../{Path(word).name}" if Path(word).is_absolute() else word
