@@ -34,6 +34,9 @@ _FORMATS = (
     "gif,ogg,rm,swf,dv,nut,ivf,mxf,wtv,vob,y4m,yuv4mpegpipe,mjpeg,apng,av1,obu,live_flv"
 )
 _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+_TELLS_WHAT_IS_NEEDED = frozenset(["h264", "hevc"])
+"""Decoders in whose streams every frame says whether others are built on it. (MPEG-4 in AVI packs
+two frames into one packet, and dropping one shifts the times of the others.)"""
 _BATCH = 8 << 20
 """Pixels that are converted at once."""
 _MOST_AHEAD = 64 << 20
@@ -174,8 +177,10 @@ class Source:
             size += packet.size + 1000
             if packet.dts is None or packet.dts > wanted or size > _MOST_AHEAD:
                 break
-        limit = _droppable_until([packet.pts for packet in ahead], wanted)
         decoder = self.stream.codec_context
+        limit = -math.inf
+        if decoder.name in _TELLS_WHAT_IS_NEEDED:
+            limit = _droppable_until([packet.pts for packet in ahead], wanted)
         for packet in ahead:
             hurry = packet.pts is not None and packet.pts < limit
             decoder.skip_frame = "NONREF" if hurry else "DEFAULT"
