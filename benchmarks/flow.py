@@ -1,98 +1,254 @@
-"""Flow methods side by side: ``python -m benchmarks.flow [--opencv]``.
+"""Flow methods and their storage side by side: ``python -m benchmarks.flow [--video FILE]``.
 
-Milliseconds of processor time a pair and end-point error in pixels, on a smooth field and on one
-with motion edges; ``--opencv`` adds OpenCV's own TV-L1 defaults, which take long. Then the storage:
-bytes, error and time a field of our format and of two JPEG sequences.
+Methods: milliseconds a pair and end-point error in pixels, on a smooth field and on one with motion
+edges, beside OpenCV's own TV-L1. ``--options NAME JSON`` adds a setting. Storage: the size, error
+and time of our format and of others, for the flow of a video: FILE, or the sample's dancers at
+340 x 256. All on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 import time
+import zlib
+from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+import av
 import cv2
 import numpy as np
 
+from benchmarks import material, record
 from dancestyle.flow import methods, store
+from dancestyle.video.reader import decode
 from tests.flow import known
 
+PEER = "OpenCV's TV-L1"
+SETTINGS: list[tuple[str, str, dict[str, Any]]] = [
+    ("dis (default)", "dis", {}),
+    ("dis, preset medium", "dis", {"preset": "medium"}),
+    ("farneback", "farneback", {}),
+    ("tvl1", "tvl1", {}),
+    (PEER, "tvl1", {"preset": "opencv"}),
+]
 
-def main() -> None:
-    """Measure and print two tables."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--opencv", action="store_true", help="with OpenCV's default TV-L1")
-    parser.add_argument("--height", type=int, default=256)
-    parser.add_argument("--width", type=int, default=340)
-    arguments = parser.parse_args()
-    cv2.setNumThreads(1)
-    height, width = arguments.height, arguments.width
-    settings = {"dis": {}, "farneback": {}, "tvl1": {}}
-    chosen = [(name, name, options) for name, options in settings.items()]
-    if arguments.opencv:
-        chosen.append(("tvl1, OpenCV's defaults", "tvl1", {"preset": "opencv"}))
+Codes = Sequence[np.ndarray]
+"""uint8 (H, W, 2) each"""
+
+
+def compare(height: int, width: int, repeats: int, more: list[tuple[str, str, dict]]) -> list[str]:
+    """The table of methods, and what was to hold."""
     amplitude = height / 42
     fields = {
         "smooth": known.smooth_field(height, width, amplitude),
         "edges": known.edge_field(height, width, amplitude),
     }
-    print(f"| method, {width}x{height} | ms a pair | error, smooth | error, edges |")
-    print("|---|---|---|---|")
-    for title, name, options in chosen:
+    pairs = {name: known.pair(field) for name, field in fields.items()}
+    found: dict[str, tuple[float, ...]] = {}
+    for title, name, options in SETTINGS + more:
         method = methods.create(name, **options)
-        errors, seconds = [], []
-        for field in fields.values():
-            pair = known.pair(field)
-            method(*pair)
+        errors = [known.error(method(*pairs[key]), fields[key]) for key in fields]
+        times = []
+        for _ in range(repeats if title == PEER else 5 * repeats):
             begun = time.process_time()
-            found = method(*pair)
-            seconds.append(time.process_time() - begun)
-            errors.append(known.error(found, field))
-        print(f"| {title} | {1000 * np.mean(seconds):.1f} | {errors[0]:.3f} | {errors[1]:.3f} |")
-    storage(height, width)
-
-
-def storage(height: int, width: int, count: int = 60) -> None:
-    """The second table: a clip of a moving swirl, with the noise that real flow has."""
-    rng = np.random.default_rng(0)
-    fields = []
-    for i in range(count):
-        noise = cv2.GaussianBlur(rng.normal(0, 3, (height, width, 2)).astype(np.float32), (0, 0), 6)
-        swirl = known.smooth_field(height, width, 6 * np.sin(i / 9))
-        fields.append(swirl + 2 * noise)
-    codes = [store.encode(field) for field in fields]
-    print(f"\n| storage, {count} fields | kB | error, pixels | ms to write | ms to read |")
-    print("|---|---|---|---|---|")
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "flow.mkv"
-        begun = time.process_time()
-        store.write(path, fields)
-        written = time.process_time() - begun
-        begun = time.process_time()
-        back = store.FlowReader(path).read(range(count))
-        read = time.process_time() - begun
-        report(
-            "FFV1 (ours)", path.stat().st_size, np.abs(back - fields).mean(), written, read, count
-        )
-    begun = time.process_time()
-    files = [
-        [cv2.imencode(".jpg", code[..., i], [cv2.IMWRITE_JPEG_QUALITY, 95])[1] for i in (0, 1)]
-        for code in codes
+            for pair in pairs.values():
+                method(*pair)
+            times.append((time.process_time() - begun) / len(pairs))
+        found[title] = (1000 * float(np.median(times)), *errors)
+    peer = found[PEER]
+    rows = [
+        [title, f"{ms:.1f}", f"{peer[0] / ms:.1f}", f"{smooth:.3f}", f"{edges:.3f}"]
+        for title, (ms, smooth, edges) in found.items()
     ]
-    written = time.process_time() - begun
+    header = [f"method, {width}x{height}", "ms a pair", "times as fast", "error, smooth", "edges"]
+    claims = []
+    for title, speed, error in (("dis (default)", 100, 0.04), ("tvl1", 4.5, 0.0)):
+        mine = found[title]
+        claims.append(record.claim(f"{title}, times as fast as {PEER}", peer[0] / mine[0], speed))
+        for place, name in enumerate(fields, start=1):
+            words = f"{title}, pixels of error more than {PEER}'s, {name} field"
+            claims.append(record.claim(words, mine[place] - peer[place], most=error))
+    return [record.table(header, rows), "\n".join(claims)]
+
+
+def as_store(**options: str) -> Callable[[Path, Codes], tuple[float, float]]:
+    """Our format, or FFV1 with other options; seconds to write and to read."""
+
+    def measure(path: Path, codes: Codes) -> tuple[float, float]:
+        written = timed(lambda: store.write_codes(path, codes, 20.0))
+        return written, timed(lambda: list(store.FlowReader(path).read_codes(range(len(codes)))))
+
+    def measure_other(path: Path, codes: Codes) -> tuple[float, float]:
+        return as_video("ffv1", **options)(path, codes)
+
+    return measure_other if options else measure
+
+
+def as_video(codec: str, **options: str) -> Callable[[Path, Codes], tuple[float, float]]:
+    """One grey video, x above y."""
+
+    def write(path: Path, codes: Codes) -> None:
+        kind = "avi" if codec == "jpegls" else "matroska"
+        with av.open(str(path), "w", format=kind) as container:
+            stream = container.add_stream(codec, rate=25)
+            height, width, _ = codes[0].shape
+            stream.width, stream.height, stream.pix_fmt = width, 2 * height, "gray"
+            stream.gop_size = int(options.get("g", 1))
+            stream.thread_count = 1
+            stream.options = options
+            for number, code in enumerate(codes):
+                planes = np.concatenate([code[..., 0], code[..., 1]])
+                frame = av.VideoFrame.from_ndarray(planes, format="gray")
+                frame.pts, frame.time_base = number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+
+    def measure(path: Path, codes: Codes) -> tuple[float, float]:
+        return timed(lambda: write(path, codes)), timed(lambda: read_video(path))
+
+    return measure
+
+
+def read_video(path: Path) -> list[np.ndarray]:
+    """Every field of a grey video."""
+    with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        planes = [f.to_ndarray()[: f.height] for f in container.decode(video=0)]
+    half = planes[0].shape[0] // 2
+    return [np.stack([p[:half], p[half:]], axis=-1) for p in planes]
+
+
+def as_jpegs(path: Path, codes: Codes) -> tuple[float, float]:
+    """Two sequences of JPEGs, one file after the other."""
+    quality = [cv2.IMWRITE_JPEG_QUALITY, 95]
+    files: list[np.ndarray] = []
+
+    def write() -> None:
+        files.extend(
+            cv2.imencode(".jpg", code[..., i], quality)[1] for code in codes for i in (0, 1)
+        )
+        path.write_bytes(b"".join(file.tobytes() for file in files))
+
+    written = timed(write)
+    return written, timed(lambda: read_jpegs(files))
+
+
+def read_jpegs(files: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The fields of JPEGs."""
+    planes = [cv2.imdecode(file, cv2.IMREAD_GRAYSCALE) for file in files]
+    return [np.stack(planes[i : i + 2], -1) for i in range(0, len(planes), 2)]
+
+
+def as_zlib(path: Path, codes: Codes) -> tuple[float, float]:
+    """An array, compressed field by field."""
+    packed: list[bytes] = []
+
+    def write() -> None:
+        packed.extend(zlib.compress(code.tobytes(), 6) for code in codes)
+        path.write_bytes(b"".join(packed))
+
+    return timed(write), timed(
+        lambda: [np.frombuffer(zlib.decompress(p), np.uint8) for p in packed]
+    )
+
+
+FORMATS: list[tuple[str, Callable[[Path, Codes], tuple[float, float]]]] = [
+    ("FFV1, Rice coder (ours)", as_store()),
+    ("FFV1, range coder", as_store(level="3", coder="range_def", slicecrc="0")),
+    ("H.264 lossless, GOP 16", as_video("libx264", qp="0", preset="medium", g="16", bf="0")),
+    ("H.264 lossless, ultrafast, intra", as_video("libx264", qp="0", preset="ultrafast", g="1")),
+    ("H.264 CRF 8, GOP 16", as_video("libx264", crf="8", preset="medium", g="16", bf="0")),
+    ("H.264 CRF 12, GOP 16", as_video("libx264", crf="12", preset="medium", g="16", bf="0")),
+    ("JPEG-LS", as_video("jpegls")),
+    ("zlib, level 6", as_zlib),
+    ("two JPEG sequences, quality 95", as_jpegs),
+]
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds of processor time."""
     begun = time.process_time()
-    decoded = [np.stack([cv2.imdecode(f, cv2.IMREAD_GRAYSCALE) for f in two], -1) for two in files]
-    back = store.decode(np.stack(decoded))
-    read = time.process_time() - begun
-    size = sum(len(file) for two in files for file in two)
-    report("two JPEG q95 sequences", size, np.abs(back - fields).mean(), written, read, count)
+    work()
+    return time.process_time() - begun
 
 
-def report(name: str, size: int, error: float, written: float, read: float, count: int) -> None:
-    """One row."""
-    times = f"{1000 * written / count:.2f} | {1000 * read / count:.2f}"
-    print(f"| {name} | {size / 1000:.0f} | {error:.4f} | {times} |")
+def error_of(path: Path, name: str, codes: Codes) -> float:
+    """Mean error in pixels that a lossy format adds to the codes."""
+    if name.startswith("two JPEG"):
+        files = [cv2.imencode(".jpg", c[..., i], [cv2.IMWRITE_JPEG_QUALITY, 95])[1]
+                 for c in codes for i in (0, 1)]  # fmt: skip
+        back = read_jpegs(files)
+    elif name.startswith("zlib"):
+        return 0.0
+    else:
+        back = read_video(path)
+    assert len(back) == len(codes)
+    difference = [np.abs(b.astype(int) - c).mean() for b, c in zip(back, codes, strict=True)]
+    return float(np.mean(difference)) * 20 / 127
+
+
+def storage(video: str | None, seconds: float) -> list[str]:
+    """The table of formats, and what was to hold."""
+    count = round(seconds * material.FPS)
+    if video:
+        frames = decode(video, short_side=256, max_seconds=seconds)
+    else:
+        frames = material.dancers(count, (340, 256))
+    method = methods.create("dis")
+    fields = methods.of_clip(method, frames)
+    codes = [store.encode(field) for field in fields]
+    count, (height, width) = len(codes), codes[0].shape[:2]
+    rows, sizes = [], {}
+    with tempfile.TemporaryDirectory() as folder:
+        for name, measure in FORMATS:
+            path = Path(folder) / "flow.mkv"
+            written, read = measure(path, codes)
+            sizes[name] = path.stat().st_size
+            rows.append(
+                [
+                    name,
+                    f"{sizes[name] / 1e6:.2f}",
+                    f"{1000 * written / count:.2f}",
+                    f"{1000 * read / count:.2f}",
+                    f"{error_of(path, name, codes):.3f}",
+                ]
+            )
+        still = Path(folder) / "still.mkv"
+        store.write(still, np.zeros((3, height, width, 2), np.float32))
+        zero = np.abs(store.FlowReader(still).read(range(3))).max()
+    ours, jpegs = FORMATS[0][0], FORMATS[-1][0]
+    claims = [
+        record.claim("our bytes, times those of two JPEGs", sizes[ours] / sizes[jpegs], most=1.2),
+        record.claim("pixels, largest of a stored zero field", float(zero), most=0),
+    ]
+    what = Path(video).name if video else "the sample's dancers"
+    header = [f"{count} fields {width}x{height} of {what}", "MB", "ms to write a field"]
+    header += ["ms to read", "mean error, pixels"]
+    return [record.table(header, rows), "\n".join(claims)]
+
+
+def main() -> None:
+    """Measure and print two tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--video", nargs="*", metavar="FILE", default=[], help="for the storage")
+    parser.add_argument("--seconds", type=float, default=4, help="of each video (4)")
+    parser.add_argument("--height", type=int, default=256)
+    parser.add_argument("--width", type=int, default=340)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--options", nargs=2, metavar=("NAME", "JSON"), action="append", default=[])
+    parser.add_argument("--write", action="store_true", help="keep the result in the repository")
+    arguments = parser.parse_args()
+    cv2.setNumThreads(1)
+    more = [(f"{name} {text}", name, json.loads(text)) for name, text in arguments.options]
+    parts = compare(arguments.height, arguments.width, arguments.repeats, more)
+    for video in [None, *arguments.video]:
+        parts += storage(video, arguments.seconds)
+    packages = ["av", "numpy", "opencv-contrib-python-headless"]
+    record.show("flow", "Optical flow", parts, packages, arguments.write)
 
 
 if __name__ == "__main__":

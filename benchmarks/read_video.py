@@ -1,17 +1,20 @@
-"""How fast random snippets are read: ``python -m benchmarks.read_video [--peers FOLDER]``.
+"""How fast random snippets are read: ``python -m benchmarks.read_video --mmaction2 FOLDER``.
 
-Reads 64 frames at a random place of a 10 s clip, cropped to 224 x 224, as a float tensor: from an
-original (long distance of keyframes), and from the clip that ``build_dataset`` makes of it. Beside
-it stands the floor, decoding alone. ``--video`` takes a file of one's own as the original, else one
-is made. ``--peers`` names a folder of Python files that each define
-``read(path, start, frames) -> array`` for another reader; they are measured in the same run.
+A snippet is 64 frames at 25 a second from a random place of a 10 s clip, cropped to 224 x 224, as
+a normalised float tensor. Files: originals of 340 x 256 and of 1280 x 720 as encoders make them (a
+keyframe every 250 frames), and the clips that ``build_dataset`` makes of them. Readers: ours, those
+of the peers that are there, and as the floor decoding alone, from the keyframe before.
+
+FOLDER is a checkout of MMAction2, whose own transforms then run (they need decord, mmengine and
+mmcv or mmcv-lite 2.1): DecordInit, SampleFrames, DecordDecode, Resize, CenterCrop, FormatShape.
+torchcodec is measured if it can be imported. ``--original`` takes a file of one's own in place of
+the 340 x 256 one. Every reader decodes by one thread, since training has a process for every core.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
-import json
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,117 +25,214 @@ import cv2
 import numpy as np
 import torch
 
+from benchmarks import material, record
 from dancestyle.video.reader import ClipReader, decode
+from dancestyle.video.transforms import rgb_tensor, view_box
 from dancestyle.video.writer import write_clip
 
-FRAMES, SIZE, SECONDS = 64, 224, 10
+FRAMES, SIZE, SECONDS, SHORT = 64, 224, 10, 256
+GREY = (127.5, 127.5, 127.5)
 
-Reader = Callable[[str, int, int], object]
-
-
-def scene(height: int, width: int, seed: int = 0) -> np.ndarray:
-    """10 s of texture that drifts and turns: uint8 (250, height, width, 3)."""
-    rng = np.random.default_rng(seed)
-    noise = rng.random((height // 8, width // 8, 3)).astype(np.float32)
-    image = cv2.resize(noise, (2 * width, 2 * height), interpolation=cv2.INTER_CUBIC)
-    frames = []
-    for i in range(25 * SECONDS):
-        turn = cv2.getRotationMatrix2D((width, height), 10 * np.sin(i / 15), 1.0)
-        turn[:, 2] += (-width / 2 + 20 * np.cos(i / 20), -height / 2 + i / 10)
-        moved = cv2.warpAffine(image, turn, (width, height), borderMode=cv2.BORDER_REFLECT)
-        frames.append((moved * 230 + rng.random(moved.shape) * 8).clip(0, 255).astype(np.uint8))
-    return np.stack(frames)
+Reader = Callable[[str, int], object]
+"""Of a path and the index of the first frame: the snippet."""
 
 
-def crop(frames: np.ndarray) -> torch.Tensor:
-    """uint8 (T, H, W, 3) to float (3, T, 224, 224), the middle."""
-    top, left = (frames.shape[1] - SIZE) // 2, (frames.shape[2] - SIZE) // 2
-    cut = frames[:, top : top + SIZE, left : left + SIZE]
-    return (
-        torch.from_numpy(np.ascontiguousarray(cut)).permute(3, 0, 1, 2).float().div_(127.5).sub_(1)
-    )
+def ours_original(path: str, start: int) -> torch.Tensor:
+    """Any file."""
+    end = (start + FRAMES) / material.FPS
+    frames = decode(path, start=start / material.FPS, end=end, short_side=SHORT)
+    return tensor(middle(frames))
 
 
-def ours_original(path: str, start: int, frames: int) -> object:
-    """Any file, through :func:`decode`."""
-    part = decode(path, start=start / 25, end=(start + frames) / 25, short_side=256)
-    return crop(part)
-
-
-def ours_clip(path: str, start: int, frames: int) -> object:
-    """A clip of the dataset, through :class:`ClipReader`."""
+def ours_clip(path: str, start: int) -> torch.Tensor:
+    """A clip of the dataset, as training reads it."""
     with ClipReader(path) as reader:
-        return crop(reader.read(range(start, start + frames)))
+        top, left, side = view_box(reader.height, reader.width, SIZE / SHORT, 0, 1)
+        frames = reader.read(range(start, start + FRAMES), box=(top, left, side, side))
+    return tensor(frames)
 
 
-def floor(path: str, start: int, frames: int) -> object:
-    """Decoding the wanted frames from the keyframe before them, and nothing else."""
+def middle(frames: np.ndarray) -> np.ndarray:
+    """The middle 224 x 224 of uint8 (T, H, W, 3)."""
+    top, left = (frames.shape[1] - SIZE) // 2, (frames.shape[2] - SIZE) // 2
+    return frames[:, top : top + SIZE, left : left + SIZE]
+
+
+def tensor(frames: np.ndarray) -> torch.Tensor:
+    """uint8 (64, 224, 224, 3) to normalised float (3, 64, 224, 224)."""
+    assert frames.shape == (FRAMES, SIZE, SIZE, 3), frames.shape
+    return rgb_tensor(frames, GREY, GREY)
+
+
+def floor(path: str, start: int) -> object:
+    """Decoding from the keyframe before the first frame to the last frame, and nothing else."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        container.seek(int(start / 25 / (stream.time_base or 1)), stream=stream)
+        container.seek(int(start / material.FPS / (stream.time_base or 1)), stream=stream)
         last = None
-        for frame in container.decode(stream):
-            last = frame
-            if frame.time is not None and frame.time >= (start + frames - 1) / 25:
+        for last in container.decode(stream):
+            if last.time is not None and last.time >= (start + FRAMES - 1) / material.FPS - 1e-3:
                 break
         return last
 
 
-def peers(folder: str | None) -> dict[str, Reader]:
-    """The readers that a folder's files define."""
-    found: dict[str, Reader] = {}
-    for file in sorted(Path(folder).glob("*.py")) if folder else []:
-        spec = importlib.util.spec_from_file_location(file.stem, file)
-        if spec and spec.loader:
-            module = importlib.util.module_from_spec(spec)
-            spec.loader.exec_module(module)
-            found[file.stem] = module.read
-    return found
+def mmaction2(folder: str | None) -> dict[str, Reader]:
+    """MMAction2's transforms, from a checkout."""
+    if not folder or not (Path(folder) / "mmaction").is_dir():
+        return {}
+    sys.path.insert(0, folder)
+    from mmaction.datasets import transforms as peer
+
+    opened, sampled = peer.DecordInit(), peer.SampleFrames(clip_len=FRAMES, num_clips=1)
+    decoded, resized = peer.DecordDecode(), peer.Resize(scale=(-1, SHORT))
+    cropped, shaped = peer.CenterCrop(SIZE), peer.FormatShape("NCTHW")
+
+    def read(path: str, start: int) -> torch.Tensor:
+        found = {"filename": path, "start_index": 0, "modality": "RGB"}
+        found = sampled(opened(found))
+        found["frame_inds"] = np.arange(start, start + FRAMES)  # the same place for all readers
+        for transform in (decoded, resized, cropped, shaped):
+            found = transform(found)
+        x = torch.from_numpy(found["imgs"])[0]  # (3, 64, 224, 224)
+        return x.float().sub_(GREY[0]).div_(GREY[0])
+
+    return {"MMAction2, decord": read}
 
 
-def measure(read: Reader, path: Path, repeats: int) -> float:
-    """Snippets a second of processor time, the median of ``repeats``."""
+def torchcodec() -> dict[str, Reader]:
+    """torchcodec in the ways that it offers; the fastest is what counts."""
+    try:
+        from torchcodec import transforms as peer
+        from torchcodec.decoders import VideoDecoder
+    except (ImportError, RuntimeError):
+        return {}
+
+    def reader(order: str, crops: bool, convert: str) -> Reader:
+        def read(path: str, start: int) -> torch.Tensor:
+            crop = {"transforms": [peer.CenterCrop((SIZE, SIZE))]} if crops else {}
+            file = VideoDecoder(
+                path,
+                seek_mode="approximate",
+                dimension_order=order,
+                num_ffmpeg_threads=1,
+                **crop,
+            )
+            frames = file.get_frames_in_range(start, start + FRAMES).data
+            if order == "NCHW":
+                frames = frames.permute(0, 2, 3, 1)
+            if not crops:
+                top, left = (frames.shape[1] - SIZE) // 2, (frames.shape[2] - SIZE) // 2
+                frames = frames[:, top : top + SIZE, left : left + SIZE]
+            if convert == "ours":
+                return tensor(frames.numpy())
+            return frames.permute(3, 0, 1, 2).float().sub_(GREY[0]).div_(GREY[0])
+
+        return read
+
+    return {
+        f"torchcodec, {order}{', crops itself' * crops}, {convert} conversion": reader(
+            order, crops, convert
+        )
+        for order in ("NHWC", "NCHW")
+        for crops in (False, True)
+        for convert in ("torch's", "our")
+        if not (order == "NCHW" and convert == "our")  # it wants NHWC
+    }
+
+
+def make(folder: Path, original: str | None) -> dict[str, Path]:
+    """The files, by name; those that an earlier run has left in the folder are taken."""
+    files = {
+        "340x256": Path(original) if original else folder / "340x256.mp4",
+        "720p": folder / "720p.mp4",
+        "clip of 340x256": folder / "clip_of_340x256.mp4",
+        "clip of 720p": folder / "clip_of_720p.mp4",
+    }
+    if not files["720p"].exists() or not files["340x256"].exists():
+        frames = material.dancers(SECONDS * material.FPS, (1280, 720))
+        material.film(files["720p"], frames)
+        if not original:
+            material.film(files["340x256"], material.shrunk(frames, (340, 256)))
+    for name in ("340x256", "720p"):
+        if not files[f"clip of {name}"].exists():
+            frames = decode(files[name], short_side=SHORT, max_seconds=SECONDS)
+            write_clip(files[f"clip of {name}"], frames)
+    return files
+
+
+def measure(readers: dict[str, Reader], path: Path, repeats: int, limit: float) -> dict[str, float]:
+    """Snippets a second, the median of ``repeats`` places; the readers take turns at each place."""
     rng = np.random.default_rng(0)
-    seconds = []
-    for start in [0, *rng.integers(0, 25 * SECONDS - FRAMES - 1, repeats)]:
-        begun = time.process_time()
-        read(str(path), int(start), FRAMES)
-        seconds.append(time.process_time() - begun)
-    return 1 / float(np.median(seconds[1:]))  # the first only warms up
+    starts = [0, *rng.integers(0, material.FPS * SECONDS - FRAMES - 1, repeats)]
+    seconds: dict[str, list[float]] = {name: [] for name in readers}
+    begun = time.monotonic()
+    for start in starts:
+        if time.monotonic() - begun > limit and len(seconds["ours"]) > 3:
+            break
+        for name, read in readers.items():
+            before = time.perf_counter()
+            read(str(path), int(start))
+            seconds[name].append(time.perf_counter() - before)
+    return {name: 1 / float(np.median(times[1:])) for name, times in seconds.items()}
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--video", help="the original; 10 s at 25 frames a second or more")
-    parser.add_argument("--peers", help="folder of Python files with other readers")
-    parser.add_argument("--repeats", type=int, default=9)
-    parser.add_argument("--json", help="also write the numbers there")
+    parser.add_argument("--mmaction2", metavar="FOLDER", help="checkout of MMAction2")
+    parser.add_argument("--original", metavar="FILE", help="10 s at 25 frames a second or more")
+    parser.add_argument(
+        "--folder", metavar="FOLDER", help="keep the files that are made, for again"
+    )
+    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--limit", type=float, default=600, help="seconds for each file, about")
+    parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    rows: dict[str, float] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        original, clip = Path(folder) / "original.mp4", Path(folder) / "clip.mp4"
-        if arguments.video:
-            original = Path(arguments.video)
+    peers = {**mmaction2(arguments.mmaction2), **torchcodec()}
+    rates: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(arguments.folder or temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, path in make(folder, arguments.original).items():
+            ours = ours_clip if name.startswith("clip") else ours_original
+            readers = {"floor: decoding alone": floor, "ours": ours, **peers}
+            rates[name] = measure(readers, path, arguments.repeats, arguments.limit)
+    rows = [
+        [reader, *(f"{rates[name][reader]:.1f}" for name in rates)] for reader in rates["340x256"]
+    ]
+    parts = ["Snippets a second:", record.table(["reader", *rates], rows), claims(rates, peers)]
+    packages = ["av", "torch", "torchcodec", "decord", "mmcv-lite"]
+    record.show("read_video", "Reading random snippets", parts, packages, arguments.write)
+
+
+def claims(rates: dict[str, dict[str, float]], peers: dict[str, Reader]) -> str:
+    """What was to hold, as far as the peers were there."""
+    lines = []
+    peer = "MMAction2, decord"
+    if peer in peers:
+        goals = [
+            ("340x256", "340x256", 1.15),
+            ("720p", "720p", 1.7),
+            ("clip of 340x256", "340x256", 3.5),
+            ("clip of 720p", "720p", 20),
+        ]
+        for mine, its, goal in goals:
+            words = f"ours on the {mine}, times MMAction2's on the {its}"
+            lines.append(record.claim(words, rates[mine]["ours"] / rates[its][peer], goal))
+    else:
+        lines.append("- MMAction2: not there")
+    codecs = [name for name in peers if name.startswith("torchcodec")]
+    for name in ("clip of 340x256", "clip of 720p"):
+        if codecs:
+            best = max(rates[name][codec] for codec in codecs)
+            words = f"ours on the {name}, times torchcodec's best there"
+            lines.append(record.claim(words, rates[name]["ours"] / best, 1))
         else:
-            write_clip(original, scene(256, 340), crf=23, gop=250, preset="medium", tune=None)
-        write_clip(clip, decode(original, short_side=256, max_seconds=SECONDS), crf=18, gop=16)
-        others = peers(arguments.peers)
-        for name, path in (("original", original), ("clip", clip)):
-            rows[f"floor, {name}"] = measure(floor, path, arguments.repeats)
-            ours = ours_original if name == "original" else ours_clip
-            rows[f"dancestyle, {name}"] = measure(ours, path, arguments.repeats)
-            for peer, read in others.items():
-                rows[f"{peer}, {name}"] = measure(read, path, arguments.repeats)
-    base = rows["dancestyle, original"]
-    print("| reader, file | snippets/s | times ours on the original |\n|---|---|---|")
-    for name, rate in rows.items():
-        print(f"| {name} | {rate:.1f} | {rate / base:.2f} |")
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+            lines.append("- torchcodec: not there")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

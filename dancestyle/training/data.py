@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from dancestyle.clips import Clip
-from dancestyle.flow.store import FlowReader
+from dancestyle.flow.store import FlowReader, decode
 from dancestyle.seeds import derive, rng
 from dancestyle.video import snippets, transforms
 from dancestyle.video.reader import ClipReader
@@ -64,18 +64,35 @@ def flow_path(clip_id: str, flow_dir: Path | str = FLOW_DIR) -> Path:
     return Path(flow_dir) / f"{clip_id}.mkv"
 
 
-def _read(clip: Clip, spec: InputSpec, indices: np.ndarray, flow_dir: Path | str) -> np.ndarray:
-    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame.
+Choose = Callable[[int, int], transforms.Box]
+"""Of a picture's height and width, the square that is wanted."""
+
+
+def _read(
+    clip: Clip,
+    spec: InputSpec,
+    indices: np.ndarray,
+    flow_dir: Path | str,
+    choose: Choose | None = None,
+) -> np.ndarray:
+    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame; the chosen square only.
 
     A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
     would alias movements that are faster. The last frame has no field of its own.
     """
     if spec.modality == "rgb":
         with ClipReader(clip.path) as reader:
-            return reader.read(indices)
+            if choose is None:
+                return reader.read(indices)
+            top, left, side = choose(reader.height, reader.width)
+            return reader.read(indices, box=(top, left, side, side))
     with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
         between = (indices[:, None] + np.arange(spec.stride)) % clip.frames
-        fields = flow.read(np.minimum(between, flow.fields - 1).ravel())
+        codes = flow.read_codes(np.minimum(between, flow.fields - 1).ravel())
+        if choose is not None:
+            top, left, side = choose(flow.height, flow.width)
+            codes = codes[:, top : top + side, left : left + side]
+        fields = decode(codes, flow.bound)
     return fields.reshape(len(indices), spec.stride, *fields.shape[1:]).mean(axis=1)
 
 
@@ -95,17 +112,19 @@ def load_snippet(
     """A random, augmented snippet ``(C, T, S, S)``, normalised for the net."""
     start = snippets.random_start(clip.frames, spec.frames, spec.stride, generator)
     indices = snippets.snippet_indices(clip.frames, spec.frames, spec.stride, start)
-    array = _read(clip, spec, indices, flow_dir)
-    box = transforms.random_box(
-        array.shape[1], array.shape[2], augmentation.smallest_crop, generator
-    )
+
+    def choose(height: int, width: int) -> transforms.Box:
+        return transforms.random_box(height, width, augmentation.smallest_crop, generator)
+
+    array = _read(clip, spec, indices, flow_dir, choose)
+    side = array.shape[1]
     mirrored = generator.random() < augmentation.mirror
-    array = transforms.crop_resize(array, box, spec.size)
+    array = transforms.crop_resize(array, (0, 0, side), spec.size)
     if spec.modality == "rgb":
         array = transforms.jitter_colour(array, augmentation.jitter, generator)
         x = _tensor(array, spec)
         return transforms.mirror_rgb(x) if mirrored else x
-    x = _tensor(array * np.float32(spec.size / box[2]), spec)
+    x = _tensor(array * np.float32(spec.size / side), spec)
     return transforms.mirror_flow(x) if mirrored else x
 
 

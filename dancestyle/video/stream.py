@@ -9,7 +9,7 @@ import numpy as np
 
 from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import pick
-from dancestyle.video.source import MAX_BYTES, Image, Source, even_size, resize, to_rgb
+from dancestyle.video.source import MAX_BYTES, Image, Source, even_size, to_rgb, upright_size
 
 MAX_SECONDS = 4 * 3600.0
 """Longest video that is read; a file with wrong times may claim centuries."""
@@ -36,11 +36,10 @@ def frames(
         for frame, count in pick(source, fps, 0.0, None, limit):
             if given + count > limit:
                 raise VideoError(path, f"longer than {max_seconds:g} s")
-            image = to_rgb(frame, source.reformatter)
-            size = size or even_size(image.shape[0], image.shape[1], short_side)
+            size = size or even_size(*upright_size(frame), short_side)
             if size[0] * size[1] > MAX_BYTES >> 10:
                 raise VideoError(path, f"frames of {size[1]}x{size[0]} are too large")
-            image = resize(image, size)
+            image = to_rgb(frame, source.reformatter, size)
             for _ in range(count):
                 yield image
             given += count

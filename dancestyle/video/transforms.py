@@ -45,10 +45,20 @@ def crop_resize(frames: np.ndarray, box: Box, size: int) -> np.ndarray:
 
 def rgb_tensor(frames: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """uint8 ``(T, H, W, 3)`` to normalised float32 ``(3, T, H, W)``; mean and std in grey levels."""
-    x = frames.astype(np.float32)
-    x -= np.asarray(mean, np.float32)
-    x /= np.asarray(std, np.float32)
+    x = np.empty(frames.shape, np.float32)
+    # Frame by frame, which stays in the cache, and with numbers or whole rows to subtract: NumPy is
+    # slow with three at a time. A fifth of the time of three passes over all.
+    centre, scale = _row(mean, frames.shape[2]), _row(std, frames.shape[2])
+    for frame, target in zip(frames, x, strict=True):
+        np.subtract(frame, centre, out=target, dtype=np.float32)
+        np.divide(target, scale, out=target)
     return torch.from_numpy(x).permute(3, 0, 1, 2)
+
+
+def _row(values: Sequence[float], width: int) -> np.ndarray:
+    """A value a channel for a row of pixels, float32 (width, C), or () if they are all the same."""
+    row = np.asarray(values, np.float32)
+    return row[0] if (row == row[0]).all() else np.tile(row, (width, 1))
 
 
 def flow_tensor(fields: np.ndarray, bound: float) -> Tensor:
@@ -77,4 +87,6 @@ def jitter_colour(
         return frames
     gain, offset = 1 + generator.uniform(-strength, strength, 2)
     table = (np.arange(256) - 127.5) * gain + 127.5 * offset
-    return np.asarray(np.clip(table, 0, 255).astype(np.uint8)[frames])
+    table = np.clip(table, 0, 255).astype(np.uint8)
+    flat = np.ascontiguousarray(frames).reshape(len(frames), -1)
+    return np.asarray(cv2.LUT(flat, table)).reshape(frames.shape)

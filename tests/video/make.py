@@ -38,6 +38,7 @@ def write(
     gop: int = 250,
     bframes: int = 2,
     audio: bool = False,
+    quality: str = "6",
 ) -> Path:
     """A file of ``count`` pictures; ``ticks`` are their presentation times in ``time_base``."""
     base = time_base or 1 / Fraction(rate)
@@ -48,7 +49,7 @@ def write(
         stream.gop_size = gop
         if codec == "libx264":
             stream.max_b_frames = bframes
-            stream.options = {"crf": "6"}
+            stream.options = {"crf": quality}
         if colour_range is not None:
             stream.codec_context.color_range = colour_range
         if audio:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import pickle
 import resource
 from fractions import Fraction
@@ -8,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dancestyle.video import source
 from dancestyle.video.reader import VideoError, decode
+from dancestyle.video.source import Source
 from tests.video import make
 
 
@@ -58,13 +61,52 @@ def test_part_of_a_file(tmp_path: Path, gop: int) -> None:
         decode(path, start=9)
 
 
+@pytest.mark.parametrize("start", [1.2, 1.4])
+def test_frames_that_nobody_needs_are_dropped_on_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: float
+) -> None:
+    path = make.write(tmp_path / "a.mp4", 57, 25, bframes=3, quality="18")
+    whole = decode(path)
+    decoded: list[object] = []
+    check = Source._check_size
+    monkeypatch.setattr(
+        Source, "_check_size", lambda self, *size: (decoded.append(size), check(self, *size))[1]
+    )
+    first, last = round(25 * start), round(25 * start) + 12
+    assert np.array_equal(decode(path, start=start, end=start + 0.48), whole[first:last])
+    quick = len(decoded)
+    decoded.clear()
+    monkeypatch.setattr(Source, "_hurry", lambda self, wanted: self._packets())
+    assert np.array_equal(decode(path, start=start, end=start + 0.48), whole[first:last])
+    assert quick <= len(decoded) - 4
+
+
+@pytest.mark.parametrize(
+    ("times", "limit"),
+    [
+        ([0, 120, 40, 80, 160], 80),  # 80 and 120 are the last two up to 130
+        ([0, None, 40], -math.inf),
+        ([0, 40, 40, 120], -math.inf),
+        ([40, 0, 80], -math.inf),  # not a keyframe first
+        ([0, 200], -math.inf),
+    ],
+)
+def test_what_may_be_dropped(times: list[int | None], limit: float) -> None:
+    assert source._droppable_until(times, 130) == limit
+
+
+@pytest.mark.parametrize("short_side", [None, 60, 32, 20])
 @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
-def test_rotation(tmp_path: Path, degrees: int) -> None:
+def test_rotation(tmp_path: Path, degrees: int, short_side: int | None) -> None:
     path = make.rotate(make.write(tmp_path / "a.mp4", 2), degrees)
     expected = np.rot90(make.picture(0), -degrees // 90)
-    frame = decode(path)[0]
+    frame = decode(path, short_side=short_side)[0]
+    if short_side:
+        expected = source.resize(
+            np.ascontiguousarray(expected), source.even_size(*expected.shape[:2], short_side)
+        )
     assert frame.shape == expected.shape
-    assert np.abs(frame.astype(int) - expected).mean() < 4
+    assert np.abs(frame.astype(int) - expected).mean() < 5
 
 
 @pytest.mark.parametrize(
@@ -89,9 +131,12 @@ def test_codecs_and_pixel_formats(
     frames = decode(path)
     assert len(frames) == 10
     limit = 25 if codec == "gif" else 6
-    corner = frames[:, 4:12, 4:20].reshape(-1, 3).mean(0)
-    assert np.abs(corner - (220, 20, 20)).max() < limit
+    half = decode(path, short_side=32)  # shrunk before its colours are converted
+    for found, place in ((frames, np.s_[4:12, 4:20]), (half, np.s_[2:6, 2:10])):
+        corner = found[:, *place].reshape(-1, 3).mean(0)
+        assert np.abs(corner - (220, 20, 20)).max() < limit
     assert abs(float(frames[5, 32, 48].mean()) - 40) < limit
+    assert abs(float(half[5, 16, 24].mean()) - 40) < limit
 
 
 def test_odd_sizes(tmp_path: Path) -> None:

@@ -91,6 +91,47 @@ def test_random_access_decodes_only_what_it_must(
     assert len(decoded) == 3 + 8  # 32 to 34, then 40 to 47
 
 
+@pytest.mark.parametrize("size", [(56, 74), (64, 96), (32, 34)])
+def test_a_box_gives_the_same_pixels(tmp_path: Path, size: tuple[int, int]) -> None:
+    rng = np.random.default_rng(0)
+    blocks = rng.integers(0, 255, (9, *(side // 2 for side in size), 3), dtype=np.uint8)
+    write_clip(tmp_path / "a.mp4", blocks.repeat(2, axis=1).repeat(2, axis=2), gop=4)
+    whole = decode(tmp_path / "a.mp4")  # frame by frame
+    with ClipReader(tmp_path / "a.mp4") as reader:
+        for _ in range(60):
+            top, left = (int(rng.integers(side)) for side in size)
+            height = int(rng.integers(1, size[0] - top + 1))
+            width = int(rng.integers(1, size[1] - left + 1))
+            wanted = rng.integers(0, 9, 4)
+            found = reader.read(wanted, box=(top, left, height, width))
+            expected = whole[wanted, top : top + height, left : left + width]
+            assert np.array_equal(found, expected)
+        assert reader.read([3], size=(8, 8), box=(2, 2, 16, 16)).shape == (1, 8, 8, 3)
+        for box in ((-1, 0, 4, 4), (0, 0, size[0] + 1, 4), (0, 4, 4, size[1]), (0, 0, 0, 4)):
+            with pytest.raises(ValueError, match="outside of a picture"):
+                reader.read([0], box=box)
+
+
+def test_clips_that_others_have_written(tmp_path: Path) -> None:
+    """Pixels other than ``yuv420p``, and a note to turn them: slower, and right."""
+    make.write(tmp_path / "a.mp4", 6, pix_fmt="yuv444p", bframes=0)
+    make.rotate(make.write(tmp_path / "b.mp4", 6, bframes=0), 90)
+    for name in ("a.mp4", "b.mp4"):
+        whole = decode(tmp_path / name)
+        with ClipReader(tmp_path / name) as reader:
+            assert np.array_equal(reader.read(range(6)), whole)
+            assert np.array_equal(
+                reader.read([5, 2], box=(3, 5, 20, 31)), whole[[5, 2], 3:23, 5:36]
+            )
+
+
+def test_long_clips_are_converted_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dancestyle.video.source._BATCH", 4 * 64 * 96)
+    write_clip(tmp_path / "a.mp4", pictures(10))
+    with ClipReader(tmp_path / "a.mp4") as reader:
+        assert np.array_equal(reader.read(range(10)), decode(tmp_path / "a.mp4"))
+
+
 def test_random_access_outside(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", pictures(4))
     reader = ClipReader(tmp_path / "a.mp4")

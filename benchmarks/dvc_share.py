@@ -1,0 +1,118 @@
+"""What DVC itself takes when nothing is to do: ``python -m benchmarks.dvc_share``.
+
+A copy of the project's pipeline in a repository of its own, with 2,000 clips and their flow as
+outputs (small files; DVC looks at names, dates and sizes), committed; then ``dvc repro`` and
+``dvc status`` beside ``dvc --version``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from benchmarks import record
+
+ROOT = Path(__file__).parents[1]
+
+
+def run(folder: Path, *words: str) -> float:
+    """Run ``dvc`` there; the seconds that it took."""
+    begun = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    seconds = time.perf_counter() - begun
+    if done.returncode:
+        sys.exit(f"dvc {' '.join(words)}: {done.stderr}")
+    if words == ("repro",) and "up to date" not in done.stdout:
+        sys.exit(f"dvc repro had something to do: {done.stdout}")
+    return seconds
+
+
+def outputs(folder: Path) -> list[str]:
+    """Every output of the pipeline, by its path."""
+    code = "from dvc.repo import Repo\nfor out in Repo().index.outs: print(out.fs_path)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.split("\n")[:-1]
+
+
+def fill(folder: Path, clips: int) -> None:
+    """Make every output: folders of clips and of flow with a file a clip, one file elsewhere."""
+    for name in map(Path, outputs(folder)):
+        many = {"clips": ".mp4", "flow": ".mkv", "poses": ".npz"}.get(name.name)
+        if name.suffix or name.exists():
+            name.parent.mkdir(parents=True, exist_ok=True)
+            name.write_text(f"{name.name}\n", encoding="utf-8")
+            continue
+        name.mkdir(parents=True, exist_ok=True)
+        count = clips if many and "data" in name.parts else 3
+        for number in range(count):
+            (name / f"clip{number:05d}{many or '.txt'}").write_text(f"{name} {number}\n")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clips", type=int, default=2000)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--folder", type=Path, help="keep the copy there, for again")
+    parser.add_argument("--write", action="store_true", help="keep the result in the repository")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = arguments.folder or Path(temporary) / "project"
+        if not folder.exists():
+            prepare(folder, arguments.clips)
+        commands = [("--version",), ("status",), ("repro",)]
+        seconds: dict[tuple[str, ...], list[float]] = {words: [] for words in commands}
+        for _ in range(arguments.repeats):
+            for words in commands:
+                seconds[words].append(run(folder, *words))
+        files = sum(path.is_file() for path in (folder / "data").rglob("*"))
+    middle = {words: float(np.median(times)) for words, times in seconds.items()}
+    rows = [[f"dvc {' '.join(words)}", f"{middle[words]:.2f}"] for words in commands]
+    parts = [
+        record.table([f"{arguments.clips:,} clips, {files:,} files", "seconds"], rows),
+        record.claim(
+            "seconds of `dvc repro` with nothing to do, over those of `dvc --version`",
+            middle["repro",] - middle["--version",],
+            most=1,
+        ),
+    ]
+    record.show("dvc_share", "DVC's own share", parts, ["dvc"], arguments.write)
+
+
+def prepare(folder: Path, clips: int) -> None:
+    """The copy, committed."""
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    for name in filter(None, tracked.stdout.split("\0")):
+        if name == "dvc.lock" or name.startswith(("plots/", "metrics/", "tests/")):
+            continue
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, folder / name)
+    (folder / "data/sample/dvc.yaml").is_file() or sys.exit("no data/sample/dvc.yaml")
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
+    run(folder, "init", "--quiet") if not (folder / ".dvc").is_dir() else None
+    fill(folder, clips)
+    run(folder, "commit", "--force", "--quiet")
+    content = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
+    print(f"{len(content['stages'])} stages committed", flush=True)
+
+
+if __name__ == "__main__":
+    main()
