@@ -19,7 +19,8 @@ from torchmetrics import MeanMetric
 
 from dancestyle.nets.base import initialise
 from dancestyle.seeds import rng
-from dancestyle.training.module import Classifier, Recipe
+from dancestyle.training.module import Classifier
+from dancestyle.training.recipe import Recipe
 from dancestyle.video import transforms
 
 JOINTS = 17  # COCO key points
@@ -141,6 +142,7 @@ class PoseRegressor(Classifier):
         """Start counting anew."""
         self.val_loss.reset()
         self.error.reset()
+        self.share_buffers()
 
     def update_scores(self, outputs: Tensor, targets: Any) -> None:
         """Count the joint errors."""
