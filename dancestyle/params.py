@@ -39,8 +39,9 @@ class Machine(Section):
     workers: Count
     cluster: str | None
     precision: Literal["auto", "fp32", "bf16"]
-    devices: int | Literal["auto"]
+    devices: Positive | Literal["auto"]
     nodes: Positive
+    rendezvous: str | None
 
 
 class Snippet(Section):
@@ -196,6 +197,29 @@ class Tune(Section):
     optimisers: Annotated[list[Optimiser], Field(min_length=1)]
 
 
+class Loop(Section):
+    """The training loop: what every training has, beside its learning rate and length."""
+
+    momentum: Annotated[float, Field(ge=0, lt=1)]
+    nesterov: bool
+    warm_up: Share
+    clip_gradient: Annotated[float, Field(ge=0)]
+    accumulate: Positive
+    balance: Literal["none", "weights", "sampling"]
+    patience: Positive | None
+    ema: Annotated[float, Field(gt=0, lt=1)] | None
+
+
+class Augmentation(Section):
+    """Random changes of a training snippet as it is read, one draw a snippet."""
+
+    smallest_crop: Annotated[float, Field(gt=0, le=1)]
+    mirror: Share
+    jitter: Share
+    saturation: Share
+    noise: Annotated[float, Field(ge=0)]
+
+
 class Actions(Section):
     """The general-action clips that stand in for Kinetics-400; none with published weights."""
 
@@ -207,7 +231,7 @@ class Pretrain(Section):
     """The weights that everything starts from: published files, or training on the sample's."""
 
     seed: int
-    checkpoints: dict[Literal["inception_2d", "resnet_2d", "r50", "r50_nl"], str | None]
+    checkpoints: dict[str, str | None]
     stills: str | None
     stills_epochs: Count
     stills_batch_size: Positive
@@ -219,6 +243,8 @@ class Pretrain(Section):
     inflation: Literal["spread", "centre"]
     freeze_norm: bool
     head_multiplier: Rate
+    loop: Loop
+    augmentation: Augmentation
 
 
 class Train(Section):
@@ -239,16 +265,30 @@ class Train(Section):
     weight_decay: Annotated[float, Field(ge=0)]
     label_smoothing: Share
     use_augmented: bool
+    loop: Loop
+    augmentation: Augmentation
 
 
 class FinetuneRun(Section):
-    """One fine-tuning run."""
+    """One fine-tuning run; a key of ``pretrain.checkpoints`` names its net."""
 
-    net: Literal["r50", "r50_nl"]
-    subset: Literal["subset1", "subset2"]
+    net: str
+    subset: Literal["subset1", "subset2", "all"]
     schedule: Literal["scheduled", "optimal"]
-    freeze: Literal["none", "stem", "res2", "res3", "res4", "res5"]
+    freeze: str
     epochs: Positive
+    unfreeze: dict[Positive, str] = {}
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+
+    @property
+    def train_split(self) -> str:
+        """The split that it trains on."""
+        return "train" if self.subset == "all" else f"{self.subset}_train"
+
+    @property
+    def test_split(self) -> str:
+        """The split that it is tested on beside the common one."""
+        return "test" if self.subset == "all" else f"{self.subset}_test"
 
 
 class Finetune(Section):
@@ -260,6 +300,11 @@ class Finetune(Section):
     scheduled_milestones: list[Positive]
     scheduled_optimiser: Optimiser
     freeze_norm: bool
+    weight_decay: Annotated[float, Field(ge=0)]
+    label_smoothing: Share
+    head_multiplier: Rate
+    loop: Loop
+    augmentation: Augmentation
     runs: dict[str, FinetuneRun]
 
 

@@ -55,7 +55,7 @@ def main() -> None:
     for run, setting in runs.items():
         name = names.FINETUNED + run
         paths[name] = FINETUNED / f"{run}.ckpt"
-        own = clips.read(SPLITS / f"{setting.subset}_test.csv")
+        own = clips.read(SPLITS / f"{setting.test_split}.csv")
         tables[name] = models.predict(paths[name], test, labels, how)
         subsets[name] = models.predict(paths[name], own, labels, how)
         parents[name] = names.GENERAL + setting.net

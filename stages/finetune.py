@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dancestyle import clips, params, stage
 from dancestyle.labels import labels_of
-from dancestyle.training import finetuning, streams
+from dancestyle.training import finetuning, parallel, streams
 from dancestyle.training.tasks import write_record
 
 
@@ -22,7 +22,8 @@ def main(name: str) -> None:
             f"params.yaml: finetune.runs has no '{name}'; it has: {', '.join(config.runs)}"
         )
     run = config.runs[name]
-    train = clips.read(f"data/splits/{run.subset}_train.csv")
+    parallel.spread(settings, "stages.finetune", name)
+    train = clips.read(f"data/splits/{run.train_split}.csv")
     result = finetuning.finetune(
         name,
         run,

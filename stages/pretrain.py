@@ -1,9 +1,9 @@
 """Give one net the weights that training starts from: ``python -m stages.pretrain NET``.
 
-NET is ``inception_2d``, ``resnet_2d``, ``r50`` or ``r50_nl``. A published file that
-``pretrain.checkpoints`` names is converted; otherwise the net is trained on the sample's stills or
-general actions. Writes ``models/pretrained/NET.ckpt``, ``metrics/pretrain_NET.json`` and
-``plots/pretrain/NET.csv``.
+NET is ``inception_2d``, ``resnet_2d``, ``r50``, ``r50_nl`` or any name of ``dancestyle.nets.names()``.
+A published file that ``pretrain.checkpoints`` names is converted; otherwise the net is trained on the
+sample's stills or general actions. Writes ``models/pretrained/NET.ckpt``,
+``metrics/pretrain_NET.json`` and ``plots/pretrain/NET.csv``.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dancestyle import clips, params, stage
 from dancestyle.labels import labels_of
-from dancestyle.training import pretraining
+from dancestyle.training import parallel, pretraining
 from dancestyle.training.tasks import write_record
 
 OUT = Path("models/pretrained")
@@ -27,10 +27,11 @@ def main(name: str) -> None:
         size = size.for_resnets
     out = OUT / f"{name}.ckpt"
     metrics, plots = Path(f"metrics/pretrain_{name}.json"), Path(f"plots/pretrain/{name}.csv")
-    published = {str(net): path for net, path in config.checkpoints.items()}.get(name)
+    published = config.checkpoints.get(name)
     if published is not None:
         pretraining.convert(name, published, size, out, metrics, plots)
         return
+    parallel.spread(settings, "stages.pretrain", name)
     if name in pretraining.KINDS_2D:
         result = pretraining.train_2d(name, config, size, settings, out)
         write_record(result, metrics, plots, weights="trained on rendered stills")

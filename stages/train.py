@@ -12,13 +12,14 @@ from pathlib import Path
 
 from dancestyle import clips, params, stage
 from dancestyle.labels import labels_of
-from dancestyle.training import streams
+from dancestyle.training import parallel, streams
 from dancestyle.training.tasks import write_record
 
 
 def main(stream: str) -> None:
     config: params.Train = params.load("train")
     size, settings = params.load("input"), params.load("machine")
+    parallel.spread(settings, "stages.train", stream)
     labels = labels_of(clips.read("data/dataset/clips.csv"))
     train, val = clips.read("data/splits/train.csv"), clips.read("data/splits/val.csv")
     if config.use_augmented:

@@ -15,6 +15,7 @@ from torch import Tensor
 from dancestyle import nets
 from dancestyle.files import write_bytes
 from dancestyle.nets.base import VideoNet
+from dancestyle.training import parallel
 from dancestyle.training.data import InputSpec
 
 FORMAT = "dancestyle-1"
@@ -69,7 +70,9 @@ def to_bytes(content: Any) -> bytes:
 
 
 def save_weights(path: Path | str, weights: Mapping[str, Tensor], **facts: Any) -> None:
-    """Write weights and plain facts about them."""
+    """Write weights and plain facts about them; of several processes, the first writes."""
+    if not parallel.is_main():
+        return
     tensors = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
     write_bytes(path, to_bytes({"format": FORMAT, **facts, "state_dict": tensors}))
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from dancestyle.clips import Clip
 from dancestyle.flow.store import FlowReader, decode
 from dancestyle.seeds import derive, rng
+from dancestyle.training import parallel
 from dancestyle.video import snippets, transforms
 from dancestyle.video.reader import ClipReader
 
@@ -51,12 +52,16 @@ class Augmentation:
     """Random changes of a training snippet, one draw a snippet.
 
     ``smallest_crop`` is the smallest crop's side as a share of the shorter side; ``mirror`` the
-    probability of exchanging left and right; ``jitter`` the strength of brightness and contrast.
+    probability of exchanging left and right; ``jitter`` the strength of brightness and contrast,
+    ``saturation`` that of the colours; ``noise`` the standard deviation of the noise in grey levels.
+    The last three change pictures, not flow. What is 0 draws no random number.
     """
 
     smallest_crop: float = 0.8
     mirror: float = 0.5
     jitter: float = 0.2
+    saturation: float = 0.0
+    noise: float = 0.0
 
 
 def flow_path(clip_id: str, flow_dir: Path | str = FLOW_DIR) -> Path:
@@ -122,6 +127,8 @@ def load_snippet(
     array = transforms.crop_resize(array, (0, 0, side), spec.size)
     if spec.modality == "rgb":
         array = transforms.jitter_colour(array, augmentation.jitter, generator)
+        array = transforms.jitter_saturation(array, augmentation.saturation, generator)
+        array = transforms.add_noise(array, augmentation.noise, generator)
         x = _tensor(array, spec)
         return transforms.mirror_rgb(x) if mirrored else x
     x = _tensor(array * np.float32(spec.size / side), spec)
@@ -216,47 +223,90 @@ class MiddleViews(Dataset[tuple[Tensor, int]]):
 
 
 class EpochSampler(Sampler[tuple[int, int]]):
-    """A new seeded order each epoch, as ``(epoch, index)``; ``limit`` items of it at most."""
+    """A new seeded order each epoch, as ``(epoch, index)``; ``limit`` items of it at most.
 
-    def __init__(self, length: int, seed: int, limit: int | None = None) -> None:
+    With ``weights``, items are drawn with replacement, each as often as its weight says. Of ``world``
+    processes, each takes every ``world``-th item, all equally many, so that together they go through
+    the batches of a single process; what does not go round evenly is left out of the epoch.
+    """
+
+    def __init__(
+        self,
+        length: int,
+        seed: int,
+        limit: int | None = None,
+        weights: Sequence[float] | None = None,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
         self.length, self.seed, self.epoch = length, seed, 0
         self.count = min(length, limit or length)
+        self.rank, self.world = rank, world
+        self.shares = None if weights is None else np.asarray(weights) / np.sum(weights)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the trainer before each epoch, also after a restart."""
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.count
+        return self.count // self.world
 
     def __iter__(self) -> Iterator[tuple[int, int]]:
-        order = rng(self.seed, "order", self.epoch).permutation(self.length)[: self.count]
-        return iter([(self.epoch, int(index)) for index in order])
+        generator = rng(self.seed, "order", self.epoch)
+        if self.shares is None:
+            order = generator.permutation(self.length)[: self.count]
+        else:
+            order = generator.choice(self.length, self.count, p=self.shares)
+        own = order[self.rank : len(self) * self.world : self.world]
+        return iter([(self.epoch, int(index)) for index in own])
+
+
+def balanced_weights(labels: Sequence[int]) -> list[float]:
+    """A weight an item that gives every class the same sum; 1 on average."""
+    counts = np.bincount(labels)
+    present = int((counts > 0).sum())
+    return [len(labels) / (present * counts[label]) for label in labels]
 
 
 def train_loader(
-    dataset: Dataset, seed: int, batch_size: int, workers: int, limit: int | None = None
+    dataset: Dataset,
+    seed: int,
+    batch_size: int,
+    workers: int,
+    limit: int | None = None,
+    weights: Sequence[float] | None = None,
 ) -> DataLoader:
-    """Batches of a :class:`TrainSnippets` (or any dataset keyed by ``(epoch, index)``)."""
-    sampler = EpochSampler(len(dataset), seed, limit)  # type: ignore[arg-type]
+    """Batches of a :class:`TrainSnippets` (or any dataset keyed by ``(epoch, index)``).
+
+    ``batch_size`` is that of all processes together, and this one gets its share; ``weights`` are
+    those of :class:`EpochSampler`.
+    """
+    length: int = len(dataset)  # type: ignore[arg-type]
+    sampler = EpochSampler(length, seed, limit, weights, parallel.rank(), parallel.world())
+    own = parallel.own_batch(batch_size)
     return DataLoader(
         dataset,
-        batch_size=batch_size,
+        batch_size=own,
         sampler=sampler,
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
         # A last batch of one clip has no BatchNorm statistics.
-        drop_last=len(sampler) % batch_size == 1,
+        drop_last=len(sampler) % own == 1,
         generator=torch.Generator().manual_seed(derive(seed, "loader")),
     )
 
 
 def view_loader(dataset: Dataset, batch_size: int, workers: int) -> DataLoader:
-    """Batches of a :class:`MiddleViews` in the order of its clips."""
+    """Batches of a :class:`MiddleViews` in the order of its clips; of this process's share of them.
+
+    Every item is in exactly one process's share, so none is scored twice.
+    """
+    length: int = len(dataset)  # type: ignore[arg-type]
     return DataLoader(
         dataset,
-        batch_size=batch_size,
+        batch_size=parallel.own_batch(batch_size),
+        sampler=range(parallel.rank(), length, parallel.world()),
         num_workers=workers,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import shutil
+import sys
+import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -14,15 +17,19 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import TQDMProgressBar
+from pytorch_lightning.strategies import DDPStrategy
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dancestyle.files import atomic_path
-from dancestyle.training import machine
+from dancestyle.training import machine, parallel
 from dancestyle.training.checkpoints import to_bytes
-from dancestyle.training.module import Classifier, Recipe, TrainingError
+from dancestyle.training.live import LOG_DIR, LiveLog
+from dancestyle.training.module import Classifier, NotANumberError, TrainingError
+from dancestyle.training.recipe import Recipe
 
 WORK_DIR = Path(".cache/fit")
+OnEpoch = Callable[[dict[str, float]], bool | None]
 
 
 @dataclass(frozen=True)
@@ -41,11 +48,12 @@ class FitResult:
 class _Keeper(pl.Callback):
     """Writes the history, keeps the best weights, and leaves a file to go on from each epoch."""
 
-    def __init__(self, work_dir: Path, on_epoch: Callable[[dict[str, float]], None] | None) -> None:
-        self.work_dir, self.on_epoch = work_dir, on_epoch
+    def __init__(self, work_dir: Path, live: LiveLog | None, on_epoch: OnEpoch | None) -> None:
+        self.work_dir, self.live, self.on_epoch = work_dir, live, on_epoch
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
+        self.clips, self.started, self.seconds = 0, 0.0, 0.0
 
     @property
     def resume_file(self) -> Path:
@@ -62,6 +70,9 @@ class _Keeper(pl.Callback):
         self.history = state_dict["history"]
         self.best_epoch = state_dict["best_epoch"]
         self.best_weights = state_dict["best_weights"]
+        for row in self.history:
+            if self.live is not None:
+                self.live.epoch(row)
 
     @staticmethod
     def _rank(row: Mapping[str, float]) -> tuple[float, float]:
@@ -71,6 +82,13 @@ class _Keeper(pl.Callback):
         sampler = trainer.train_dataloader.sampler if trainer.train_dataloader else None
         if sampler is not None and hasattr(sampler, "set_epoch"):
             sampler.set_epoch(trainer.current_epoch)
+        self.clips, self.started = 0, time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.clips += len(batch[0]) * parallel.world()
+        self.seconds = time.perf_counter() - self.started
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: Any) -> None:
         row = {
@@ -79,18 +97,41 @@ class _Keeper(pl.Callback):
             **module.scores(),
             "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
         }
+        weights = module.kept.state_dict()
+        self._check(row, weights)
         self.history.append(row)
         if not self.best_epoch or self._rank(row) >= self._rank(self.history[self.best_epoch - 1]):
             self.best_epoch = len(self.history)
-            weights = module.net.state_dict()
             self.best_weights = {
                 key: value.detach().cpu().clone() for key, value in weights.items()
             }
-        if self.on_epoch is not None:
-            self.on_epoch(row)
-        if trainer.current_epoch + 1 < (trainer.max_epochs or 0):
-            with atomic_path(self.resume_file) as temporary:
-                trainer.save_checkpoint(temporary)
+        if self.live is not None:
+            self.live.epoch(row, self.clips / max(self.seconds, 1e-9))
+        stop = self.on_epoch is not None and bool(self.on_epoch(row))
+        patience = module.recipe.patience
+        if stop or (patience is not None and len(self.history) - self.best_epoch >= patience):
+            trainer.should_stop = True
+        elif trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+            self._save(trainer)
+
+    @staticmethod
+    def _check(row: Mapping[str, float], weights: Mapping[str, Tensor]) -> None:
+        """Refuse to keep an epoch that ruined the weights, so that the one before stays."""
+        finite = all(bool(w.isfinite().all()) for w in weights.values() if w.is_floating_point())
+        if not finite or not math.isfinite(row["val_loss"]):
+            what = "the validation loss" if finite else "a weight"
+            raise NotANumberError(
+                f"{what} became infinite or not a number in the last steps of epoch "
+                f"{row['epoch']:.0f} at a learning rate of {row['lr']:.3g}; lower it"
+            )
+
+    def _save(self, trainer: pl.Trainer) -> None:
+        """All processes take part in gathering; the first writes."""
+        if not parallel.is_main():
+            trainer.save_checkpoint(self.resume_file, weights_only=False)
+            return
+        with atomic_path(self.resume_file) as temporary:
+            trainer.save_checkpoint(temporary, weights_only=False)
 
 
 def fingerprint(*parts: Any) -> str:
@@ -112,24 +153,28 @@ def fit(
     recipe: Recipe,
     name: str,
     identity: Any = None,
-    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     work_dir: Path = WORK_DIR,
+    log_dir: Path = LOG_DIR,
+    dvclive: bool = True,
 ) -> FitResult:
     """Train ``module.net``; afterwards it holds the weights of the best epoch.
 
     The best epoch is that of the highest validation top-1; of equals, the lowest validation loss.
     Killed at any moment, the same call goes on after the last finished epoch, and ends with the same
-    weights as an uninterrupted one.
+    weights as an uninterrupted one. Under torchrun every process calls this, and all return the same.
 
     Args:
         module: the net with its loss.
         train: batches to train on; its sampler is told the epoch.
         val: batches to validate on.
         recipe: how to train.
-        name: of the training, for its folder and the progress bar.
+        name: of the training, for its folder, its logs and the progress bar.
         identity: whatever the data depends on (clip ids, input); changed, it starts afresh.
-        on_epoch: called with each epoch's row; may raise to stop (pruning).
+        on_epoch: called with each epoch's row; training stops where it returns True.
         work_dir: where unfinished trainings are kept.
+        log_dir: gets what :class:`~dancestyle.training.live.LiveLog` writes.
+        dvclive: whether DVCLive is told too.
 
     Raises:
         TrainingError: the loss became NaN, or memory ran out; the message says what to lower.
@@ -137,45 +182,89 @@ def fit(
     machine.make_deterministic()
     pl.seed_everything(recipe.seed % 2**32, workers=True, verbose=False)
     mark = fingerprint(asdict(recipe), identity, len(train.dataset), module.net)  # type: ignore[arg-type]
-    keeper = _Keeper(work_dir / f"{name}-{mark}", on_epoch)
-    resume = keeper.resume_file if keeper.resume_file.exists() else None
-    if resume is not None:
-        print(f"{name}: going on from {resume}")
     for logger in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators"):
         logging.getLogger(logger).setLevel(logging.WARNING)
-    machine.fast_layout(module.net)
-    trainer = pl.Trainer(
-        max_epochs=recipe.epochs,
-        accelerator="auto",
-        devices=1,
-        precision="bf16-mixed" if machine.precision(recipe.precision) == "bf16" else "32-true",
-        gradient_clip_val=recipe.clip_gradient or None,
-        logger=False,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        callbacks=[keeper, TQDMProgressBar(refresh_rate=10)],
-        deterministic="warn",
-    )
+    machine.fast_layout(module)
+    # What DDP averages is settled when training starts, so it must see what is set free later on.
+    module.set_frozen(recipe.epochs if parallel.world() > 1 else 1)
+    log = LiveLog(name, recipe.epochs, log_dir, dvclive) if parallel.is_main() else None
+    keeper = _Keeper(work_dir / f"{name}-{mark}", log, on_epoch)
+    resume = keeper.resume_file if keeper.resume_file.exists() else None
+    if resume is not None and parallel.is_main():
+        print(f"{name}: going on from {resume}", flush=True)
+    trainer = _trainer(recipe, keeper)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".*does not have many workers.*")
             warnings.filterwarnings("ignore", ".*smaller than the logging interval.*")
+            warnings.filterwarnings("ignore", ".*in eval mode at the start of training.*")
+            warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
             trainer.fit(module, train, val, ckpt_path=resume, weights_only=False)
+    except NotANumberError as error:
+        raise NotANumberError(f"{name}: {error}. {_what_is_kept(keeper)}") from None
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, TrainingError) or not _out_of_memory(error):
             raise
-        shape = tuple(next(iter(train))[0].shape)
-        raise TrainingError(
-            f"{name}: out of memory with batches of shape {shape} (N, C, T, H, W); lower batch_size "
-            "of this stage, or input.frames or input.size, in params.yaml"
-        ) from error
+        raise TrainingError(f"{name}: {_too_large(module)}") from error
+    finally:
+        if log is not None:
+            log.close()
     module.net.load_state_dict(keeper.best_weights)
-    shutil.rmtree(keeper.work_dir, ignore_errors=True)
+    if parallel.is_main():
+        shutil.rmtree(keeper.work_dir, ignore_errors=True)
     return FitResult(keeper.history, keeper.best_epoch)
 
 
+def _trainer(recipe: Recipe, keeper: _Keeper) -> pl.Trainer:
+    bar = [TQDMProgressBar(refresh_rate=10)] if sys.stderr.isatty() else []
+    many = parallel.world() > 1
+    return pl.Trainer(
+        max_epochs=recipe.epochs,
+        accelerator="auto",
+        devices=parallel.local_world(),
+        num_nodes=parallel.world() // parallel.local_world(),
+        # Buffers are shared before validation: doing it at every step would stop at the last, where
+        # some processes may have a batch less.
+        strategy=DDPStrategy(forward_sync_buffers=False) if many else "auto",
+        sync_batchnorm=many and torch.cuda.is_available(),
+        use_distributed_sampler=False,
+        precision="bf16-mixed" if machine.precision(recipe.precision) == "bf16" else "32-true",
+        gradient_clip_val=recipe.clip_gradient or None,
+        accumulate_grad_batches=recipe.accumulate,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=bool(bar),
+        num_sanity_val_steps=0,
+        callbacks=[keeper, *bar],
+        deterministic="warn",
+    )
+
+
+def _what_is_kept(keeper: _Keeper) -> str:
+    if not keeper.resume_file.exists():
+        return "There is no finished epoch whose weights could be kept"
+    return (
+        f"Epoch {len(keeper.history)} is kept in {keeper.resume_file}, with the weights of epoch "
+        f"{keeper.best_epoch}, the best so far"
+    )
+
+
+def _too_large(module: Classifier) -> str:
+    if len(module.batch_shape) == 5:
+        count, _, frames, height, width = module.batch_shape
+        what = f"batches of {count} snippets of {frames} frames of {height} x {width} pixels"
+    else:
+        what = f"batches of shape {module.batch_shape}"
+    return (
+        f"out of memory with {what}; in params.yaml lower batch_size of this stage (and raise "
+        "loop.accumulate, which keeps the step the same), input.frames or input.size. A loader "
+        "process that was killed says that main memory ran out: lower machine.workers too"
+    )
+
+
 def _out_of_memory(error: BaseException) -> bool:
-    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
-        "not enough memory" in str(error) or "can't allocate memory" in str(error)
+    signs = ("not enough memory", "can't allocate memory", "is killed by signal: Killed")
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or any(
+        sign in str(error) for sign in signs
     )

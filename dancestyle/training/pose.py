@@ -19,11 +19,14 @@ from torchmetrics import MeanMetric
 
 from dancestyle.nets.base import initialise
 from dancestyle.seeds import rng
-from dancestyle.training.module import Classifier, Recipe
+from dancestyle.training.module import Classifier
+from dancestyle.training.recipe import Recipe
 from dancestyle.video import transforms
 
 JOINTS = 17  # COCO key points
-PAIRS = np.arange(1, JOINTS).reshape(-1, 2)  # left and right eye, ear, shoulder, ... in COCO's order
+PAIRS = np.arange(1, JOINTS).reshape(
+    -1, 2
+)  # left and right eye, ear, shoulder, ... in COCO's order
 OUTPUTS = 2 * JOINTS + 3  # the joints within the figure, the figure's centre and its size
 
 
@@ -151,6 +154,7 @@ class PoseRegressor(Classifier):
         """Start counting anew."""
         self.val_loss.reset()
         self.error.reset()
+        self.share_buffers()
 
     def update_scores(self, outputs: Tensor, targets: Any) -> None:
         """Count the joint errors."""

@@ -16,18 +16,42 @@ from dancestyle.nets import checkpoints, kinetics400
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Pretrain
 from dancestyle.seeds import rng
-from dancestyle.training import machine
 from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model, save_weights
 from dancestyle.training.data import InputSpec, train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
-from dancestyle.training.module import Recipe
+from dancestyle.training.module import TrainingError
 from dancestyle.training.pose import OUTPUTS, PoseRegressor, Stills, net_2d
-from dancestyle.training.tasks import HISTORY, history_csv, input_spec, train_classifier
+from dancestyle.training.recipe import Recipe
+from dancestyle.training.tasks import (
+    HISTORY,
+    augmentation_of,
+    history_csv,
+    input_spec,
+    loader_workers,
+    loop_options,
+    train_classifier,
+)
 
 VALIDATION = 0.15
 KINDS_2D = {"inception_2d": "inception", "resnet_2d": "resnet"}
 STARTS = {"inception_2d": "i3d_inception", "resnet_2d": "i3d_r50"}
 NETS_3D = {"r50": "i3d_r50", "r50_nl": "i3d_r50_nl"}
+NO_LABELS = ("unknown",)  # of a net whose head was dropped: no style is called so
+
+
+def net_name(name: str) -> str:
+    """The net, as :func:`dancestyle.nets.create` knows it, of a 3D entry of ``pretrain.checkpoints``.
+
+    Raises:
+        TrainingError: there is none.
+    """
+    found = NETS_3D.get(name, name)
+    if found not in nets.names():
+        known = ", ".join([*KINDS_2D, *NETS_3D, *nets.names()])
+        raise TrainingError(
+            f"params.yaml: pretrain.checkpoints: no net '{name}'; there are: {known}"
+        )
+    return found
 
 
 def hold_out(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
@@ -52,6 +76,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         batch_size=params.stills_batch_size,
         lr=params.stills_lr,
         precision=settings.precision,
+        **loop_options(params.loop),
     )
     native = nets.create(STARTS[name], 1).native
     total = len(Stills(params.stills or "", size.size, params.seed, slice(None), (), ()))
@@ -60,7 +85,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         Stills(params.stills or "", size.size, params.seed, part, native.mean, native.std)
         for part in (slice(0, edge), slice(edge, None))
     )
-    workers = min(machine.cores(settings.workers), 4)
+    workers = loader_workers(settings)
     result = fit(
         PoseRegressor(net, recipe),
         train_loader(train, recipe.seed, recipe.batch_size, workers),
@@ -83,9 +108,10 @@ def train_actions(
     settings: Machine,
     out: Path,
 ) -> FitResult:
-    """Train ``r50`` or ``r50_nl`` on general actions, inflated from the 2D ResNet-50."""
-    net = nets.create(NETS_3D[name], len(labels), dropout=0.2)
-    inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
+    """Train a 3D net on general actions; ``r50`` and ``r50_nl`` inflated from the 2D ResNet-50."""
+    net = nets.create(net_name(name), len(labels), dropout=0.2)
+    if name in NETS_3D:
+        inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
     spec: InputSpec = input_spec("rgb", size, net.native)
     recipe = Recipe(
         seed=params.seed,
@@ -93,12 +119,23 @@ def train_actions(
         batch_size=params.batch_size,
         lr=params.lr,
         head_multiplier=params.head_multiplier,
+        **loop_options(params.loop),
     )
     if params.freeze_norm:
         net.freeze((), norm=True)
     train, val = hold_out(clips, params.seed)
-    result = train_classifier(net, len(labels), train, val, spec, recipe, name, settings)
-    save_model(out, net, ModelMeta(NETS_3D[name], tuple(labels), spec))
+    result = train_classifier(
+        net,
+        len(labels),
+        train,
+        val,
+        spec,
+        recipe,
+        name,
+        settings,
+        augmentation=augmentation_of(params.augmentation),
+    )
+    save_model(out, net, ModelMeta(net_name(name), tuple(labels), spec))
     return result
 
 
@@ -123,10 +160,14 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
         save_weights(out, weights, net=name, task="published")
         facts: dict[str, object] = {"weights": published, "loaded": len(weights)}
     else:
-        net = nets.create(NETS_3D[name], len(kinetics400.LABELS))
+        net = nets.create(net_name(name), len(kinetics400.LABELS))
         report = checkpoints.load(net, path)
+        labels = tuple(kinetics400.LABELS)
+        if report.dropped_head:
+            labels = NO_LABELS
+            net.reset_head(len(labels))
         spec = input_spec("rgb", size, net.native)
-        save_model(out, net, ModelMeta(NETS_3D[name], tuple(kinetics400.LABELS), spec))
+        save_model(out, net, ModelMeta(net_name(name), labels, spec))
         facts = {"weights": published, "source": report.source, "loaded": len(report.loaded)}
     files.write_json(metrics, facts)
     files.write_text(plots, history_csv([], HISTORY))

@@ -16,8 +16,15 @@ from dancestyle.params import Input, Machine, Train
 from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model
 from dancestyle.training.data import CHANNELS
 from dancestyle.training.fit import FitResult
-from dancestyle.training.module import Recipe, TrainingError
-from dancestyle.training.tasks import clip_facts, input_spec, train_classifier
+from dancestyle.training.module import TrainingError
+from dancestyle.training.recipe import Recipe
+from dancestyle.training.tasks import (
+    augmentation_of,
+    clip_facts,
+    input_spec,
+    loop_options,
+    train_classifier,
+)
 
 NET = "i3d_inception"
 
@@ -59,6 +66,7 @@ def stream_recipe(params: Train, best: Mapping[str, Any], epochs: int, batch_siz
         head_multiplier=params.head_multiplier,
         label_smoothing=params.label_smoothing,
         milestones=tuple(params.milestones),
+        **loop_options(params.loop),
     )
 
 
@@ -84,7 +92,15 @@ def train_stream(
     spec = input_spec(modality, size, net.native)
     recipe = stream_recipe(params, best, params.epochs, params.batch_size)
     result = train_classifier(
-        net, len(labels), train, val, spec, recipe, f"i3d_{modality}", settings
+        net,
+        len(labels),
+        train,
+        val,
+        spec,
+        recipe,
+        f"i3d_{modality}",
+        settings,
+        augmentation=augmentation_of(params.augmentation),
     )
     about = clip_facts(train)
     if modality == "flow":

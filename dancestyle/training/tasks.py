@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from dancestyle import files
+from dancestyle import files, params
 from dancestyle.clips import Clip
 from dancestyle.nets.base import NativeInput
 from dancestyle.params import Input, Machine
-from dancestyle.training import data, machine
+from dancestyle.training import data, machine, parallel
 from dancestyle.training.data import FLOW_DIR, Augmentation, InputSpec
-from dancestyle.training.fit import FitResult, fit
-from dancestyle.training.module import Classifier, Recipe, TrainingError
+from dancestyle.training.fit import FitResult, OnEpoch, fit
+from dancestyle.training.module import Classifier, TrainingError
+from dancestyle.training.recipe import Recipe
 
 HISTORY = ("epoch", "train_loss", "val_loss", "val_top1", "val_top5", "lr")
 
@@ -40,6 +42,21 @@ def clip_facts(clips: Sequence[Clip]) -> dict[str, Any]:
     """The frame rate and shorter side that all clips of a dataset share, for their model's file."""
     first = clips[0]
     return {"fps": first.fps, "short_side": min(first.width, first.height)}
+
+
+def loop_options(loop: params.Loop) -> dict[str, Any]:
+    """The part of a :class:`~dancestyle.training.recipe.Recipe` that every section has."""
+    return loop.model_dump()
+
+
+def augmentation_of(settings: params.Augmentation) -> Augmentation:
+    """The random changes that a section of params asks for."""
+    return Augmentation(**settings.model_dump())
+
+
+def loader_workers(settings: Machine) -> int:
+    """Loader processes of one training process; more than four never helped."""
+    return min(max(machine.cores(settings.workers) // parallel.local_world(), 1), 4)
 
 
 def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:
@@ -69,16 +86,18 @@ def train_classifier(
     settings: Machine,
     limit: int | None = None,
     augmentation: Augmentation | None = None,
-    on_epoch: Callable[[dict[str, float]], None] | None = None,
+    on_epoch: OnEpoch | None = None,
     flow_dir: Path | str = FLOW_DIR,
+    dvclive: bool = True,
 ) -> FitResult:
     """Train a net on clips; it holds the best epoch's weights afterwards.
 
-    ``limit`` is the most training clips an epoch sees, drawn anew each epoch.
+    ``limit`` is the most training clips an epoch sees, drawn anew each epoch; ``dvclive`` says
+    whether DVCLive follows the training.
     """
     check_clips(train, val, name)
     augmentation = augmentation or Augmentation()
-    workers = min(machine.cores(settings.workers), 4)
+    workers = loader_workers(settings)
     snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir)
     recipe = replace(recipe, precision=settings.precision)
     identity = (
@@ -87,15 +106,29 @@ def train_classifier(
         limit,
         [(clip.clip_id, clip.label_id) for clip in (*train, *val)],
     )
+    sampled = recipe.balance == "sampling"
+    drawn = data.balanced_weights([clip.label_id for clip in train]) if sampled else None
     return fit(
-        Classifier(net, num_classes, recipe),
-        data.train_loader(snippets, recipe.seed, recipe.batch_size, workers, limit),
+        Classifier(net, num_classes, recipe, class_weights(train, num_classes, recipe)),
+        data.train_loader(snippets, recipe.seed, recipe.batch_size, workers, limit, drawn),
         data.view_loader(data.MiddleViews(val, spec, flow_dir), recipe.batch_size, workers),
         recipe,
         name,
         identity,
         on_epoch,
+        dvclive=dvclive,
     )
+
+
+def class_weights(clips: Sequence[Clip], num_classes: int, recipe: Recipe) -> Tensor | None:
+    """What the loss of each class is multiplied with, where the recipe balances it so."""
+    if recipe.balance != "weights":
+        return None
+    weights = torch.ones(num_classes)
+    labels = [clip.label_id for clip in clips]
+    for label, weight in zip(labels, data.balanced_weights(labels), strict=True):
+        weights[label] = weight
+    return weights
 
 
 def history_csv(history: Sequence[dict[str, float]], columns: Sequence[str] = HISTORY) -> str:
@@ -111,7 +144,9 @@ def history_csv(history: Sequence[dict[str, float]], columns: Sequence[str] = HI
 def write_record(
     result: FitResult, metrics: Path | str, plots: Path | str, **facts: object
 ) -> None:
-    """The best epoch's figures as metrics, all epochs as a plot."""
+    """The best epoch's figures as metrics, all epochs as a plot; by the first process only."""
+    if not parallel.is_main():
+        return
     columns = [column for column in result.history[0]]
     best = {
         key: round(value, 4) for key, value in result.best.items() if key not in ("epoch", "lr")

@@ -90,3 +90,23 @@ def jitter_colour(
     table = np.clip(table, 0, 255).astype(np.uint8)
     flat = np.ascontiguousarray(frames).reshape(len(frames), -1)
     return np.asarray(cv2.LUT(flat, table)).reshape(frames.shape)
+
+
+def jitter_saturation(
+    frames: np.ndarray, strength: float, generator: np.random.Generator
+) -> np.ndarray:
+    """Colourfulness of a whole snippet changed by up to ``strength``, uint8 in and out."""
+    if strength == 0:
+        return frames
+    gain = np.float32(1 + generator.uniform(-strength, strength))
+    grey = frames @ np.array([0.299, 0.587, 0.114], np.float32)
+    changed = frames * gain + grey[..., None] * (1 - gain)
+    return np.asarray(np.clip(changed + 0.5, 0, 255).astype(np.uint8))
+
+
+def add_noise(frames: np.ndarray, sigma: float, generator: np.random.Generator) -> np.ndarray:
+    """Gaussian noise of ``sigma`` grey levels, other noise in every frame, uint8 in and out."""
+    if sigma == 0:
+        return frames
+    noise = generator.standard_normal(frames.shape, np.float32) * np.float32(sigma)
+    return np.asarray(np.clip(frames + noise + 0.5, 0, 255).astype(np.uint8))

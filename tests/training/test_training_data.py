@@ -199,3 +199,92 @@ def test_view_boxes_are_inside_the_picture(
         top, left, side = transforms.view_box(height, width, share, crop, crops)
         assert 0 <= top <= height - side and 0 <= left <= width - side
         assert side == round(min(height, width) * share)
+
+
+def test_balanced_weights_give_every_class_the_same_sum() -> None:
+    labels = [0] * 6 + [2] * 3 + [3]
+    weights = np.array(data.balanced_weights(labels))
+    sums = [weights[np.array(labels) == label].sum() for label in (0, 2, 3)]
+    np.testing.assert_allclose(sums, 10 / 3)
+    assert weights.mean() == pytest.approx(1)
+
+
+def test_balanced_sampling_draws_the_classes_equally_often() -> None:
+    labels = np.array([0] * 90 + [1] * 10)
+    sampler = EpochSampler(100, seed=1, weights=data.balanced_weights(labels.tolist()))
+    drawn = []
+    for epoch in range(20):
+        sampler.set_epoch(epoch)
+        keys = list(sampler)
+        assert len(keys) == 100
+        drawn += [labels[index] for _, index in keys]
+        sampler.set_epoch(epoch)
+        assert list(sampler) == keys
+    assert 0.45 < np.mean(drawn) < 0.55
+
+
+@given(
+    length=st.integers(1, 60),
+    limit=st.none() | st.integers(1, 60),
+    world=st.integers(1, 4),
+    own=st.integers(1, 4),
+)
+def test_processes_go_through_the_batches_of_a_single_one(
+    length: int, limit: int | None, world: int, own: int
+) -> None:
+    alone = [index for _, index in EpochSampler(length, 1, limit)]
+    parts = [
+        [index for _, index in EpochSampler(length, 1, limit, rank=rank, world=world)]
+        for rank in range(world)
+    ]
+    assert len({len(part) for part in parts}) == 1, "or some would wait for others for ever"
+    for step in range(len(alone) // (world * own)):
+        together = [i for part in parts for i in part[step * own : (step + 1) * own]]
+        assert sorted(together) == sorted(alone[step * world * own : (step + 1) * world * own])
+    assert sum(map(len, parts)) > len(alone) - world
+
+
+def test_strengths_of_zero_change_nothing_and_draw_nothing() -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+    generator, untouched = np.random.default_rng(1), np.random.default_rng(1)
+    for change in (
+        transforms.jitter_colour,
+        transforms.jitter_saturation,
+        transforms.add_noise,
+    ):
+        assert change(frames, 0.0, generator) is frames
+    assert generator.random() == untouched.random()
+
+
+def test_saturation_changes_colours_and_keeps_their_brightness() -> None:
+    frames = np.random.default_rng(0).integers(60, 190, (2, 8, 8, 3), dtype=np.uint8)
+    luma = np.array([0.299, 0.587, 0.114])
+    spreads = set()
+    for seed in range(5):
+        changed = transforms.jitter_saturation(frames, 0.5, np.random.default_rng(seed))
+        assert changed.dtype == np.uint8 and changed.shape == frames.shape
+        np.testing.assert_allclose(changed @ luma, frames @ luma, atol=1.0)
+        spreads.add(round(float(np.ptp(changed.astype(float), axis=-1).mean()), 1))
+    assert len(spreads) > 3 and min(spreads) < np.ptp(frames.astype(float), axis=-1).mean()
+    grey = np.full((1, 4, 4, 3), 100, np.uint8)
+    np.testing.assert_array_equal(
+        transforms.jitter_saturation(grey, 0.5, np.random.default_rng(0)), grey
+    )
+
+
+def test_noise_has_the_deviation_asked_for_and_differs_by_frame() -> None:
+    frames = np.full((2, 64, 64, 3), 128, np.uint8)
+    noise = transforms.add_noise(frames, 8.0, np.random.default_rng(0)).astype(float) - 128
+    assert noise.std() == pytest.approx(8, rel=0.05) and abs(noise.mean()) < 0.2
+    assert abs(np.corrcoef(noise[0].ravel(), noise[1].ravel())[0, 1]) < 0.05
+
+
+def test_noise_and_colours_leave_flow_alone(world) -> None:
+    clips, flow_dir = world
+    spec = replace(FLOW, bound=8.0)
+    strong = replace(PLAIN, saturation=0.9, noise=50.0, jitter=0.9)
+
+    def snippet(how: Augmentation) -> torch.Tensor:
+        return data.load_snippet(clips[0], spec, how, np.random.default_rng(3), flow_dir)
+
+    torch.testing.assert_close(snippet(strong), snippet(PLAIN), rtol=0, atol=0)
