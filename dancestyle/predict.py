@@ -31,7 +31,7 @@ from dancestyle.flow import methods, store
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import CheckpointError, LoadedModel
 from dancestyle.training.checkpoints import load_model as load_checkpoint
-from dancestyle.training.data import make_views
+from dancestyle.training.data import make_views, mean_fields
 from dancestyle.video import snippets, stream
 from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import even_size, resize
@@ -198,7 +198,7 @@ class _Member:
         self.model, self.path = model, path
         spec, flow = model.meta.input, model.meta.flow
         # A file that does not say: the size at which the crop is what the net sees, as in the paper.
-        self.short_side = model.meta.short_side or 2 * round(spec.size / spec.crop / 2 + 0.25)
+        self.short_side = model.meta.short_side or 2 * round(spec.size / spec.crop / 2)
         self.flow_side: int | None = flow.get("short_side")
         if spec.modality == "flow":
             try:
@@ -228,7 +228,11 @@ class _Member:
                 done[at] = store.decode(store.encode(self._pair(*pair), bound), bound)
             return done[at]
 
-        return lambda indices: np.stack([field(min(int(at), len(images) - 2)) for at in indices])
+        def read(indices: np.ndarray) -> np.ndarray:
+            return np.stack([field(int(at)) for at in indices])
+
+        count, stride = len(images), self.model.meta.input.stride
+        return lambda indices: mean_fields(read, count - 1, indices, stride, count)
 
     def logits(self, views: Tensor, precision: str) -> Array:
         """(V, K) of views (V, C, T, S, S)."""
@@ -289,7 +293,10 @@ class Predictor:
             windows = [self._windows(one, images) for one in self._members]  # M of (num_clips, K)
             whole = np.stack([self._mean(one) for one in windows])  # (M, K)
             each = self._join(np.stack([self._softmax(one) for one in windows]))  # (num_clips, K)
-            timeline += self._timeline(first, len(images), each)
+            # The last piece overlaps the one before it; what that has seen stays as it was.
+            seen = timeline[-1].start if timeline else -1.0
+            found = self._timeline(first, len(images), each)
+            timeline += [window for window in found if window.start > seen]
             values.append(whole)
             shares.append(first + len(images) - done)
             done = first + len(images)

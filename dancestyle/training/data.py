@@ -65,18 +65,32 @@ def flow_path(clip_id: str, flow_dir: Path | str = FLOW_DIR) -> Path:
 
 
 def _read(clip: Clip, spec: InputSpec, indices: np.ndarray, flow_dir: Path | str) -> np.ndarray:
-    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame.
-
-    A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
-    would alias movements that are faster. The last frame has no field of its own.
-    """
+    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame."""
     if spec.modality == "rgb":
         with ClipReader(clip.path) as reader:
             return reader.read(indices)
     with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
-        between = (indices[:, None] + np.arange(spec.stride)) % clip.frames
-        fields = flow.read(np.minimum(between, flow.fields - 1).ravel())
-    return fields.reshape(len(indices), spec.stride, *fields.shape[1:]).mean(axis=1)
+        return mean_fields(flow.read, flow.fields, indices, spec.stride, clip.frames)
+
+
+def mean_fields(
+    read: Callable[[np.ndarray], np.ndarray],
+    fields: int,
+    indices: np.ndarray,
+    stride: int,
+    length: int,
+) -> np.ndarray:
+    """The flow at ``indices`` ``(T,)`` of a clip of ``length`` frames: ``(T, H, W, 2)``.
+
+    A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
+    would alias movements that are faster. The last frame has no field of its own.
+
+    Args:
+        read: fields ``(n, H, W, 2)`` at n indices, out of as many as ``fields``.
+    """
+    between = (indices[:, None] + np.arange(stride)) % length
+    found = read(np.minimum(between, fields - 1).ravel())
+    return found.reshape(len(indices), stride, *found.shape[1:]).mean(axis=1)
 
 
 def _tensor(array: np.ndarray, spec: InputSpec) -> Tensor:
