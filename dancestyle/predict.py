@@ -31,13 +31,14 @@ from dancestyle.flow import methods, store
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import CheckpointError, LoadedModel
 from dancestyle.training.checkpoints import load_model as load_checkpoint
-from dancestyle.training.data import make_views, mean_fields
+from dancestyle.training.data import InputSpec, make_views, mean_fields, of_all_frames
 from dancestyle.video import snippets, stream
 from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import even_size, resize
 
 Array = npt.NDArray[np.float64]
 Average = Literal["probabilities", "logits"]
+Coverage = Literal["spread", "all"]
 Source = Path | str | np.ndarray | Iterable[np.ndarray]
 
 PIECE_SECONDS = 10.0
@@ -149,6 +150,7 @@ class Prediction:
 def load_model(
     paths: Path | str | Sequence[Path | str],
     *,
+    views: Coverage = "spread",
     num_clips: int = 3,
     num_crops: int = 1,
     average: Average = "probabilities",
@@ -159,6 +161,7 @@ def load_model(
 
     Args:
         paths: one file of ``models/``, or several that are joined by late fusion, equal weights.
+        views: ``spread`` for ``num_clips`` snippets, ``all`` for one that holds every stride-th frame.
         num_clips: snippets of a video as long as a clip of the dataset, and of each such piece.
         num_crops: 1 (centre) or 3 along the longer side.
         average: over the snippets.
@@ -188,7 +191,7 @@ def load_model(
                 f"{one.path} was trained on clips of another rate or size than {first.path}; they "
                 "cannot be joined"
             )
-    return Predictor(members, num_clips, num_crops, average, fusion, precision)
+    return Predictor(members, views, num_clips, num_crops, average, fusion, precision)
 
 
 class _Member:
@@ -207,9 +210,8 @@ class _Member:
                 raise CheckpointError(f"{path}: {error}") from None
         machine.fast_layout(model.net.to(device()))
 
-    def views(self, images: np.ndarray, num_clips: int, num_crops: int) -> Tensor:
+    def views(self, images: np.ndarray, spec: InputSpec, num_clips: int, num_crops: int) -> Tensor:
         """The views (V, C, T, S, S) of a piece uint8 (T, H, W, 3)."""
-        spec = self.model.meta.input
         if spec.modality == "rgb":
             return make_views(lambda at: images[at], len(images), spec, num_clips, num_crops)
         return make_views(self._fields(images), len(images), spec, num_clips, num_crops)
@@ -250,6 +252,7 @@ class Predictor:
     def __init__(
         self,
         members: Sequence[_Member],
+        views: Coverage,
         num_clips: int,
         num_crops: int,
         average: Average,
@@ -257,7 +260,9 @@ class Predictor:
         precision: str,
     ) -> None:
         self._members = list(members)
-        self.num_clips, self.num_crops = num_clips, num_crops
+        self.coverage: Coverage = views
+        self.num_clips = num_clips if views == "spread" else 1
+        self.num_crops = num_crops
         self.average: Average = average
         self.fusion: Average = fusion
         self.precision = precision
@@ -333,11 +338,17 @@ class Predictor:
 
     def _windows(self, member: _Member, images: np.ndarray) -> Array:
         """Of each snippet, (num_clips, K): logits or their softmax, averaged over its crops."""
-        views = member.views(images, self.num_clips, self.num_crops)
+        spec = self._spec(member, len(images))
+        views = member.views(images, spec, self.num_clips, self.num_crops)
         logits = member.logits(views, self.precision)
         if self.average == "probabilities":
             logits = _softmax(logits)
         return np.asarray(logits.reshape(self.num_clips, self.num_crops, -1).mean(axis=1))
+
+    def _spec(self, member: _Member, length: int) -> InputSpec:
+        """What a snippet of a piece of ``length`` frames is."""
+        spec = member.model.meta.input
+        return of_all_frames(spec, length) if self.coverage == "all" else spec
 
     def _mean(self, windows: Array) -> Array:
         return np.asarray(windows.mean(axis=0))
@@ -356,7 +367,7 @@ class Predictor:
         return mix(stack, np.full(len(stack), 1 / len(stack)), self.fusion)
 
     def _timeline(self, first: int, length: int, each: Array) -> list[Window]:
-        spec = self._members[0].model.meta.input
+        spec = self._spec(self._members[0], length)
         starts = snippets.view_starts(length, spec.frames, spec.stride, self.num_clips)
         covered = min(snippets.span(spec.frames, spec.stride), length)
         found: list[Window] = []

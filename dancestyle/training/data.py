@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -138,6 +138,11 @@ def load_views(
         num_clips,
         num_crops,
     )
+
+
+def of_all_frames(spec: InputSpec, length: int) -> InputSpec:
+    """``spec`` for one snippet of every ``stride``-th frame of a clip, no fewer than before."""
+    return replace(spec, frames=max(spec.frames, -(-length // spec.stride)))
 
 
 def make_views(

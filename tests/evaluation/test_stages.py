@@ -57,7 +57,10 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
 ) -> None:
     made = make_clips(tmp_path)
     clips.write(tmp_path / "data/dataset/clips.csv", made)
-    parts = {"train": made[:6], "val": made[6:9], "test": made[9:], "subset1_test": made[6:8]}
+    parts = {
+        "train": made[:6], "val": made[6:9], "test": made[9:],
+        "subset1_train": [made[0], made[6]], "subset1_test": made[10:],
+    }  # fmt: skip
     for name, part in parts.items():
         clips.write(tmp_path / f"data/splits/{name}.csv", part)
     make_model(tmp_path / "models/i3d_rgb.ckpt", "i3d_inception", "rgb", LABELS)
@@ -91,7 +94,8 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
     assert baseline.labels == tuple(LABELS)
     assert (baseline.probabilities[:, 0] == 0).all()
     details = json.loads((tmp_path / "metrics/evaluate_details.json").read_text())
-    assert sum(details["weights"]["two_stream"]) == pytest.approx(1, abs=1e-3)
+    for fused in ("two_stream", "ensemble"):
+        assert sum(details["weights"][fused]) == pytest.approx(1, abs=1e-3)
 
     run("confusion_matrix")
     run("report")
