@@ -156,6 +156,7 @@ def load_model(
     average: Average = "probabilities",
     fusion: Average = "logits",
     precision: str = "auto",
+    max_seconds: float = stream.MAX_SECONDS,
 ) -> Predictor:
     """Model files of the same styles as one predictor: a stream alone, both, or any ensemble.
 
@@ -167,6 +168,7 @@ def load_model(
         average: over the snippets.
         fusion: over the models.
         precision: ``auto``, ``fp32`` or ``bf16``.
+        max_seconds: a longer video is refused.
 
     Raises:
         CheckpointError: a file is missing or not one of ours.
@@ -179,7 +181,7 @@ def load_model(
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     if not files:
         raise PredictError("no model file given")
-    members = [_Member(load_checkpoint(path), Path(path)) for path in files]
+    members = [Member(load_checkpoint(path), Path(path)) for path in files]
     first = members[0]
     for one in members[1:]:
         if one.model.meta.labels != first.model.meta.labels:
@@ -191,11 +193,13 @@ def load_model(
                 f"{one.path} was trained on clips of another rate or size than {first.path}; they "
                 "cannot be joined"
             )
-    return Predictor(members, views, num_clips, num_crops, average, fusion, precision)
+    predictor = Predictor(members, views, num_clips, num_crops, average, fusion, precision)
+    predictor.max_seconds = max_seconds
+    return predictor
 
 
-class _Member:
-    """One net of a predictor."""
+class Member:
+    """One net of a predictor: made by :func:`load_model`."""
 
     def __init__(self, model: LoadedModel, path: Path) -> None:
         self.model, self.path = model, path
@@ -251,7 +255,7 @@ class Predictor:
 
     def __init__(
         self,
-        members: Sequence[_Member],
+        members: Sequence[Member],
         views: Coverage,
         num_clips: int,
         num_crops: int,
@@ -259,13 +263,14 @@ class Predictor:
         fusion: Average,
         precision: str,
     ) -> None:
-        self._members = list(members)
+        self.members = list(members)
         self.coverage: Coverage = views
         self.num_clips = num_clips if views == "spread" else 1
         self.num_crops = num_crops
         self.average: Average = average
         self.fusion: Average = fusion
         self.precision = precision
+        self.max_seconds = stream.MAX_SECONDS
         meta = members[0].model.meta
         self.labels, self.fps = meta.labels, meta.fps
         self.short_side = members[0].short_side
@@ -274,7 +279,7 @@ class Predictor:
     @property
     def models(self) -> tuple[LoadedModel, ...]:
         """The nets with what their files say of them."""
-        return tuple(one.model for one in self._members)
+        return tuple(one.model for one in self.members)
 
     def predict(
         self, source: Source, on_progress: Callable[[float], None] | None = None
@@ -295,7 +300,7 @@ class Predictor:
         timeline: list[Window] = []
         done = 0
         for first, images in self.pieces(source):
-            windows = [self._windows(one, images) for one in self._members]  # M of (num_clips, K)
+            windows = [self._windows(one, images) for one in self.members]  # M of (num_clips, K)
             whole = np.stack([self._mean(one) for one in windows])  # (M, K)
             each = self._join(np.stack([self._softmax(one) for one in windows]))  # (num_clips, K)
             # The last piece overlaps the one before it; what that has seen stays as it was.
@@ -314,7 +319,7 @@ class Predictor:
     def pieces(self, source: Source) -> Iterator[tuple[int, np.ndarray]]:
         """The pieces that are seen one by one: index of the first frame, uint8 (T, H, W, 3)."""
         images = (
-            stream.frames(source, self.fps, self.short_side)
+            stream.frames(source, self.fps, self.short_side, self.max_seconds)
             if isinstance(source, str | Path)
             else self._checked(source)
         )
@@ -336,7 +341,7 @@ class Predictor:
             size = size or even_size(image.shape[0], image.shape[1], self.short_side)
             yield resize(np.ascontiguousarray(image), size)
 
-    def _windows(self, member: _Member, images: np.ndarray) -> Array:
+    def _windows(self, member: Member, images: np.ndarray) -> Array:
         """Of each snippet, (num_clips, K): logits or their softmax, averaged over its crops."""
         spec = self._spec(member, len(images))
         views = member.views(images, spec, self.num_clips, self.num_crops)
@@ -345,7 +350,7 @@ class Predictor:
             logits = _softmax(logits)
         return np.asarray(logits.reshape(self.num_clips, self.num_crops, -1).mean(axis=1))
 
-    def _spec(self, member: _Member, length: int) -> InputSpec:
+    def _spec(self, member: Member, length: int) -> InputSpec:
         """What a snippet of a piece of ``length`` frames is."""
         spec = member.model.meta.input
         return of_all_frames(spec, length) if self.coverage == "all" else spec
@@ -367,7 +372,7 @@ class Predictor:
         return mix(stack, np.full(len(stack), 1 / len(stack)), self.fusion)
 
     def _timeline(self, first: int, length: int, each: Array) -> list[Window]:
-        spec = self._spec(self._members[0], length)
+        spec = self._spec(self.members[0], length)
         starts = snippets.view_starts(length, spec.frames, spec.stride, self.num_clips)
         covered = min(snippets.span(spec.frames, spec.stride), length)
         found: list[Window] = []

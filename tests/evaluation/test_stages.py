@@ -6,49 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 import yaml
+from small_world import LABELS, make_clips, make_model
 
-from dancestyle import clips, nets
-from dancestyle.clips import Clip
+from dancestyle import clips
 from dancestyle.evaluation import names, predictions
-from dancestyle.flow import store
-from dancestyle.training.checkpoints import ModelMeta, save_model
-from dancestyle.training.data import InputSpec
-from dancestyle.video.writer import write_clip
 
 ROOT = Path(__file__).parents[2]
-LABELS = ["polka", "salsa dancing", "zumba"]
-FRAMES, SIDE = 12, 40
-
-
-def make_clips(root: Path) -> list[Clip]:
-    rng = np.random.default_rng(0)
-    made = []
-    for number in range(12):
-        name = f"clip_{number:02d}"
-        path = Path(f"data/dataset/clips/{name}.mp4")
-        frames = rng.integers(0, 255, (FRAMES, SIDE, SIDE, 3), dtype=np.uint8)
-        write_clip(root / path, frames)
-        store.write(
-            root / f"data/flow/{name}.mkv",
-            rng.normal(size=(FRAMES - 1, SIDE, SIDE, 2)).astype(np.float32),
-        )
-        made.append(
-            Clip(name, f"video_{number // 2}", "folder", LABELS[number % 3], number % 3,
-                 path.as_posix(), FRAMES, 25.0, SIDE, SIDE)
-        )  # fmt: skip
-    return made
-
-
-def make_model(path: Path, net: str, modality: str, labels: list[str]) -> None:
-    torch.manual_seed(0)
-    spec = InputSpec(modality, frames=8, stride=1, size=32)
-    made = nets.create(net, len(labels), in_channels=spec.channels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(path, made, ModelMeta(net, tuple(labels), spec))
 
 
 @pytest.mark.slow
