@@ -19,7 +19,8 @@ from typing import Any
 
 import cv2
 import numpy as np
-from nicegui import app, events, run as background, ui
+from nicegui import app, events, ui
+from nicegui import run as background
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from dancestyle.explain import ExplainError, Explanation, explain
@@ -281,18 +282,20 @@ def _player(prediction: Prediction) -> str:
     colours = {style: COLOURS[min(n, 7)] for n, (style, _) in enumerate(_by_time(prediction))}
     parts = []
     for part in prediction.stretches:
-        what = f"{clock(part.start)} to {clock(part.end)}: {part.style}, {_percent(part.probability)}"
+        what = (
+            f"{clock(part.start)} to {clock(part.end)}: {part.style}, {_percent(part.probability)}"
+        )
         parts.append(
             f'<button data-second="{part.start:.2f}" title="{html.escape(what)}" '
-            f'aria-label="{html.escape(what)}" style="width:{_percent((part.end - part.start) / seconds)};'
-            f'background:{colours[part.style]}">{html.escape(part.style)}</button>'
+            f'aria-label="{html.escape(what)}" style="width:{width};background:{colours[part.style]}">'
+            f"{html.escape(part.style)}</button>"
         )
     return (
         '<video id="player" controls playsinline muted></video>'
         '<p id="unplayable" class="soft" hidden>This browser cannot play the file; what was found in '
         "it is below.</p>"
-        f'<div class="line" id="timeline">{"".join(parts)}<i id="mark" data-seconds="{seconds:.2f}"></i>'
-        "</div>"
+        f'<div class="line" id="timeline">{"".join(parts)}'
+        f'<i id="mark" data-seconds="{seconds:.2f}"></i></div>'
     )
 
 

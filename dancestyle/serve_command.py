@@ -11,9 +11,9 @@ from dancestyle.predict_command import add_model_options, predictor_of
 
 NEEDED = "serve needs NiceGUI: pip install -r requirements-serve.txt"
 
-_DESCRIPTION = """A page on this machine to drop a video on: its style, a timeline, and which moments and
-places spoke for it. Nothing leaves the machine, and an uploaded video is deleted as soon as it has
-been looked at."""
+_DESCRIPTION = """A page on this machine to drop a video on: its style, a timeline, and which moments
+and places spoke for it. Nothing leaves the machine, and an uploaded video is deleted as soon as it
+has been looked at."""
 
 
 class ServeError(ValueError):

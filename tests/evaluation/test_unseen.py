@@ -54,7 +54,7 @@ def make_world(root: Path, *, with_test_clips: bool) -> None:
     make_model(root / "models/pretrained/r50.ckpt", "i3d_r50", "rgb", ["juggling", "zumba"])
     settings = yaml.safe_load((ROOT / "params.yaml").read_text())
     settings["machine"] |= {"workers": 1, "precision": "fp32"}
-    settings["input"] |= {"frames": 8, "stride": 1, "size": 32}
+    settings["input"] |= {"frames": 16, "stride": 1, "size": 48}
     settings["tune"] |= {"trials": 1, "epochs": 1, "clips": None, "batch_size": 3}
     settings["train"] |= {"epochs": 1, "batch_size": 3, "use_augmented": False}
     settings["finetune"] |= {
