@@ -25,6 +25,7 @@ repro: $(VENV)/.runtime  ## install what is missing, run what is out of date, su
 	$(BIN)/dvc repro
 	@echo
 	@$(BIN)/python -m dancestyle.evaluation.summary
+	@$(BIN)/python -m dancestyle.evaluation.run_facts
 
 test: lint types  ## all tests, format, lint and types
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --durations 10

@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from dancestyle import predict_command
+from dancestyle import export_command, predict_command, serve_command
 from dancestyle.sources import fetch_command
 
 
@@ -14,7 +14,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; errors that a person can act on are sentences, not tracebacks."""
     parser = argparse.ArgumentParser(prog="python -m dancestyle", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="command")
-    for command in (predict_command, fetch_command):
+    for command in (predict_command, serve_command, export_command, fetch_command):
         command.add_parser(commands)
     parsed = parser.parse_args(arguments)
     try:

@@ -311,6 +311,7 @@ class Finetune(Section):
 class Evaluate(Section):
     """Views and fusion at test time."""
 
+    views: Literal["spread", "all"]
     num_clips: Positive
     num_crops: Annotated[int, Field(ge=1, le=3)]
     average: Literal["probabilities", "logits"]

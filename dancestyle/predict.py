@@ -31,13 +31,14 @@ from dancestyle.flow import methods, store
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import CheckpointError, LoadedModel
 from dancestyle.training.checkpoints import load_model as load_checkpoint
-from dancestyle.training.data import make_views
+from dancestyle.training.data import InputSpec, make_views, mean_fields, of_all_frames
 from dancestyle.video import snippets, stream
 from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import even_size, resize
 
 Array = npt.NDArray[np.float64]
 Average = Literal["probabilities", "logits"]
+Coverage = Literal["spread", "all"]
 Source = Path | str | np.ndarray | Iterable[np.ndarray]
 
 PIECE_SECONDS = 10.0
@@ -149,21 +150,25 @@ class Prediction:
 def load_model(
     paths: Path | str | Sequence[Path | str],
     *,
+    views: Coverage = "spread",
     num_clips: int = 3,
     num_crops: int = 1,
     average: Average = "probabilities",
     fusion: Average = "logits",
     precision: str = "auto",
+    max_seconds: float = stream.MAX_SECONDS,
 ) -> Predictor:
     """Model files of the same styles as one predictor: a stream alone, both, or any ensemble.
 
     Args:
         paths: one file of ``models/``, or several that are joined by late fusion, equal weights.
+        views: ``spread`` for ``num_clips`` snippets, ``all`` for one that holds every stride-th frame.
         num_clips: snippets of a video as long as a clip of the dataset, and of each such piece.
         num_crops: 1 (centre) or 3 along the longer side.
         average: over the snippets.
         fusion: over the models.
         precision: ``auto``, ``fp32`` or ``bf16``.
+        max_seconds: a longer video is refused.
 
     Raises:
         CheckpointError: a file is missing or not one of ours.
@@ -176,7 +181,7 @@ def load_model(
     files = [paths] if isinstance(paths, str | Path) else list(paths)
     if not files:
         raise PredictError("no model file given")
-    members = [_Member(load_checkpoint(path), Path(path)) for path in files]
+    members = [Member(load_checkpoint(path), Path(path)) for path in files]
     first = members[0]
     for one in members[1:]:
         if one.model.meta.labels != first.model.meta.labels:
@@ -188,17 +193,19 @@ def load_model(
                 f"{one.path} was trained on clips of another rate or size than {first.path}; they "
                 "cannot be joined"
             )
-    return Predictor(members, num_clips, num_crops, average, fusion, precision)
+    predictor = Predictor(members, views, num_clips, num_crops, average, fusion, precision)
+    predictor.max_seconds = max_seconds
+    return predictor
 
 
-class _Member:
-    """One net of a predictor."""
+class Member:
+    """One net of a predictor: made by :func:`load_model`."""
 
     def __init__(self, model: LoadedModel, path: Path) -> None:
         self.model, self.path = model, path
         spec, flow = model.meta.input, model.meta.flow
         # A file that does not say: the size at which the crop is what the net sees, as in the paper.
-        self.short_side = model.meta.short_side or 2 * round(spec.size / spec.crop / 2 + 0.25)
+        self.short_side = model.meta.short_side or 2 * round(spec.size / spec.crop / 2)
         self.flow_side: int | None = flow.get("short_side")
         if spec.modality == "flow":
             try:
@@ -207,9 +214,8 @@ class _Member:
                 raise CheckpointError(f"{path}: {error}") from None
         machine.fast_layout(model.net.to(device()))
 
-    def views(self, images: np.ndarray, num_clips: int, num_crops: int) -> Tensor:
+    def views(self, images: np.ndarray, spec: InputSpec, num_clips: int, num_crops: int) -> Tensor:
         """The views (V, C, T, S, S) of a piece uint8 (T, H, W, 3)."""
-        spec = self.model.meta.input
         if spec.modality == "rgb":
             return make_views(lambda at: images[at], len(images), spec, num_clips, num_crops)
         return make_views(self._fields(images), len(images), spec, num_clips, num_crops)
@@ -228,7 +234,11 @@ class _Member:
                 done[at] = store.decode(store.encode(self._pair(*pair), bound), bound)
             return done[at]
 
-        return lambda indices: np.stack([field(min(int(at), len(images) - 2)) for at in indices])
+        def read(indices: np.ndarray) -> np.ndarray:
+            return np.stack([field(int(at)) for at in indices])
+
+        count, stride = len(images), self.model.meta.input.stride
+        return lambda indices: mean_fields(read, count - 1, indices, stride, count)
 
     def logits(self, views: Tensor, precision: str) -> Array:
         """(V, K) of views (V, C, T, S, S)."""
@@ -245,18 +255,22 @@ class Predictor:
 
     def __init__(
         self,
-        members: Sequence[_Member],
+        members: Sequence[Member],
+        views: Coverage,
         num_clips: int,
         num_crops: int,
         average: Average,
         fusion: Average,
         precision: str,
     ) -> None:
-        self._members = list(members)
-        self.num_clips, self.num_crops = num_clips, num_crops
+        self.members = list(members)
+        self.coverage: Coverage = views
+        self.num_clips = num_clips if views == "spread" else 1
+        self.num_crops = num_crops
         self.average: Average = average
         self.fusion: Average = fusion
         self.precision = precision
+        self.max_seconds = stream.MAX_SECONDS
         meta = members[0].model.meta
         self.labels, self.fps = meta.labels, meta.fps
         self.short_side = members[0].short_side
@@ -265,7 +279,7 @@ class Predictor:
     @property
     def models(self) -> tuple[LoadedModel, ...]:
         """The nets with what their files say of them."""
-        return tuple(one.model for one in self._members)
+        return tuple(one.model for one in self.members)
 
     def predict(
         self, source: Source, on_progress: Callable[[float], None] | None = None
@@ -286,10 +300,13 @@ class Predictor:
         timeline: list[Window] = []
         done = 0
         for first, images in self.pieces(source):
-            windows = [self._windows(one, images) for one in self._members]  # M of (num_clips, K)
+            windows = [self._windows(one, images) for one in self.members]  # M of (num_clips, K)
             whole = np.stack([self._mean(one) for one in windows])  # (M, K)
             each = self._join(np.stack([self._softmax(one) for one in windows]))  # (num_clips, K)
-            timeline += self._timeline(first, len(images), each)
+            # The last piece overlaps the one before it; what that has seen stays as it was.
+            seen = timeline[-1].start if timeline else -1.0
+            found = self._timeline(first, len(images), each)
+            timeline += [window for window in found if window.start > seen]
             values.append(whole)
             shares.append(first + len(images) - done)
             done = first + len(images)
@@ -302,7 +319,7 @@ class Predictor:
     def pieces(self, source: Source) -> Iterator[tuple[int, np.ndarray]]:
         """The pieces that are seen one by one: index of the first frame, uint8 (T, H, W, 3)."""
         images = (
-            stream.frames(source, self.fps, self.short_side)
+            stream.frames(source, self.fps, self.short_side, self.max_seconds)
             if isinstance(source, str | Path)
             else self._checked(source)
         )
@@ -324,13 +341,19 @@ class Predictor:
             size = size or even_size(image.shape[0], image.shape[1], self.short_side)
             yield resize(np.ascontiguousarray(image), size)
 
-    def _windows(self, member: _Member, images: np.ndarray) -> Array:
+    def _windows(self, member: Member, images: np.ndarray) -> Array:
         """Of each snippet, (num_clips, K): logits or their softmax, averaged over its crops."""
-        views = member.views(images, self.num_clips, self.num_crops)
+        spec = self._spec(member, len(images))
+        views = member.views(images, spec, self.num_clips, self.num_crops)
         logits = member.logits(views, self.precision)
         if self.average == "probabilities":
             logits = _softmax(logits)
         return np.asarray(logits.reshape(self.num_clips, self.num_crops, -1).mean(axis=1))
+
+    def _spec(self, member: Member, length: int) -> InputSpec:
+        """What a snippet of a piece of ``length`` frames is."""
+        spec = member.model.meta.input
+        return of_all_frames(spec, length) if self.coverage == "all" else spec
 
     def _mean(self, windows: Array) -> Array:
         return np.asarray(windows.mean(axis=0))
@@ -349,7 +372,7 @@ class Predictor:
         return mix(stack, np.full(len(stack), 1 / len(stack)), self.fusion)
 
     def _timeline(self, first: int, length: int, each: Array) -> list[Window]:
-        spec = self._members[0].model.meta.input
+        spec = self._spec(self.members[0], length)
         starts = snippets.view_starts(length, spec.frames, spec.stride, self.num_clips)
         covered = min(snippets.span(spec.frames, spec.stride), length)
         found: list[Window] = []

@@ -61,9 +61,13 @@ def predictor_of(arguments: argparse.Namespace) -> Predictor:
     options: dict[str, Any] = {"num_clips": 3, "num_crops": 1}
     if params.PARAMS_FILE.exists():
         config: params.Evaluate = params.load("evaluate")
-        options = config.model_dump(include={"num_clips", "num_crops", "average", "fusion"})
+        options = config.model_dump(
+            include={"views", "num_clips", "num_crops", "average", "fusion"}
+        )
     given = {"num_clips": arguments.clips, "num_crops": arguments.crops}
     options |= {key: value for key, value in given.items() if value is not None}
+    if arguments.clips is not None:
+        options["views"] = "spread"
     files = arguments.model or [path for path in STREAMS if path.exists()] or STREAMS[:1]
     return load_model(files, **options)
 

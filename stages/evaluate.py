@@ -25,6 +25,7 @@ def main() -> None:
     config: params.Evaluate = params.load("evaluate")
     runs = params.load("finetune").runs
     how = models.Views(
+        views=config.views,
         num_clips=config.num_clips,
         num_crops=config.num_crops,
         average=config.average,
@@ -34,11 +35,13 @@ def main() -> None:
     train, val, test = (clips.read(SPLITS / f"{name}.csv") for name in ("train", "val", "test"))
 
     weights: dict[str, list[float]] = {}
+    trained: list[clips.Clip] = []  # by the fine-tuned models: they may see validation clips
 
-    def fused(name: str, members: list[str], paths: list[Path]) -> Predictions:
-        """The members' tables joined; fitted weights come from the validation split."""
-        if config.fit_weights:
-            validation = [models.predict(path, val, labels, how) for path in paths]
+    def fused(name: str, members: list[str]) -> Predictions:
+        """The members' tables joined; fitted weights come from validation clips new to them all."""
+        fresh = models.unseen(val, trained)
+        if config.fit_weights and fresh:
+            validation = [models.predict(paths[one], fresh, labels, how) for one in members]
             weights[name] = fusion.fit_weights(validation, config.fusion)
         return fusion.fuse([tables[one] for one in members], weights.get(name), config.fusion)
 
@@ -46,10 +49,9 @@ def main() -> None:
     paths = {stream: Path(f"models/{stream}.ckpt") for stream in names.STREAMS}
     for stream, path in paths.items():
         tables[stream] = models.predict(path, test, labels, how)
-    tables[names.TWO_STREAM] = fused(
-        names.TWO_STREAM, list(names.STREAMS), [paths[one] for one in names.STREAMS]
-    )
+    tables[names.TWO_STREAM] = fused(names.TWO_STREAM, list(names.STREAMS))
 
+    # A subset's test part is a part of the test split, so each net sees each test clip once.
     subsets: dict[str, Predictions] = {}
     parents: dict[str, str] = {}
     for run, setting in runs.items():
@@ -57,11 +59,12 @@ def main() -> None:
         paths[name] = FINETUNED / f"{run}.ckpt"
         own = clips.read(SPLITS / f"{setting.test_split}.csv")
         tables[name] = models.predict(paths[name], test, labels, how)
-        subsets[name] = models.predict(paths[name], own, labels, how)
+        subsets[name] = predictions.select(tables[name], [clip.clip_id for clip in own])
+        trained += clips.read(SPLITS / f"{setting.subset}_train.csv")
         parents[name] = names.GENERAL + setting.net
     members = list(subsets) + (list(names.STREAMS) if config.ensemble_with_streams else [])
     if members:
-        tables[names.ENSEMBLE] = fused(names.ENSEMBLE, members, [paths[one] for one in members])
+        tables[names.ENSEMBLE] = fused(names.ENSEMBLE, members)
 
     for net in sorted({setting.net for setting in runs.values()}):
         tables[names.GENERAL + net] = models.predict_general(

@@ -58,8 +58,8 @@ def fuse(
 def fit_weights(tables: Sequence[Predictions], method: Method = "logits") -> list[float]:
     """The weights with the least negative log-likelihood on these tables, summing to 1.
 
-    Give it predictions of the validation split, never of the test split. The start is equal
-    weights and the search is deterministic.
+    Give it predictions of validation clips that no member was trained on, never of the test split.
+    The start is equal weights and the search is deterministic.
     """
     check_same_clips(tables)
     stack = np.stack([one.probabilities for one in tables])  # (M, N, K)

@@ -67,10 +67,9 @@ def scores(predictions: Predictions) -> dict[str, float | int]:
 
 def calibration_error(predictions: Predictions) -> float:
     """Expected calibration error: how far confidence and accuracy lie apart, on average."""
-    values = predictions.probabilities
     return float(
         multiclass_calibration_error(
-            torch.from_numpy(values / values.sum(axis=1, keepdims=True)),
+            torch.from_numpy(_whole(predictions.probabilities)),
             torch.from_numpy(predictions.truth),
             num_classes=len(predictions.labels),
             n_bins=CALIBRATION_BINS,
@@ -171,6 +170,12 @@ class _Totals:
         self.in_top5 = per_video((better < 5).astype(float))
         floored = _floored(predictions.probabilities)[rows, truth]
         self.loss = per_video(-np.log(floored))
+        confidence = _whole(predictions.probabilities).max(axis=1)
+        bins = CALIBRATION_BINS + 1
+        cells = videos * bins + _calibration_bin(confidence)
+        gaps = np.bincount(cells, weights=confidence - correct, minlength=count * bins)
+        gaps = gaps.reshape(count, bins)
+        self.gaps = gaps.astype(np.float64)  # (V, bins) confidence minus accuracy, summed
         self.hits = per_video_and_label(truth, correct)
         self.truths = per_video_and_label(truth, ones)
         self.guesses = per_video_and_label(predicted, ones)
@@ -190,6 +195,12 @@ def _top5(totals: _Totals, draws: Array) -> Array:
 
 def _nll(totals: _Totals, draws: Array) -> Array:
     return (draws @ totals.loss) / (draws @ totals.clips)
+
+
+def _ece(totals: _Totals, draws: Array) -> Array:
+    """A bin's gap counts with its share of the clips, so that only sums are left."""
+    result: Array = np.abs(draws @ totals.gaps).sum(axis=1) / (draws @ totals.clips)
+    return result
 
 
 def _mean_class_accuracy(totals: _Totals, draws: Array) -> Array:
@@ -214,6 +225,7 @@ _STATISTICS: dict[str, Callable[[_Totals, Array], Array]] = {
     "mean_class_accuracy": _mean_class_accuracy,
     "macro_f1": _macro_f1,
     "nll": _nll,
+    "ece": _ece,
 }
 
 
@@ -230,6 +242,19 @@ def _draws(
 def _interval(values: Array) -> list[float]:
     low, high = np.quantile(values, [(1 - COVERAGE) / 2, (1 + COVERAGE) / 2])
     return [_round(low), _round(high)]
+
+
+def _calibration_bin(confidence: Array) -> npt.NDArray[np.int64]:
+    """Of (N,) confidences: torchmetrics' bins, in which exactly 1 is one of its own."""
+    edges = torch.linspace(0, 1, CALIBRATION_BINS + 1, dtype=torch.float64)
+    found = torch.bucketize(torch.from_numpy(confidence), edges, right=True) - 1
+    return np.asarray(found.clamp(max=CALIBRATION_BINS).numpy(), dtype=np.int64)
+
+
+def _whole(probabilities: Array) -> Array:
+    """Rows that sum to 1 in spite of the stored decimals."""
+    result: Array = probabilities / probabilities.sum(axis=1, keepdims=True)
+    return result
 
 
 def _floored(probabilities: Array) -> Array:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ from dancestyle.evaluation import general, views
 from dancestyle.evaluation.predictions import Predictions, table
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import LoadedModel, load_model
-from dancestyle.training.data import FLOW_DIR, load_views
+from dancestyle.training.data import FLOW_DIR, InputSpec, load_views, of_all_frames
 
 Array = npt.NDArray[np.float64]
 
@@ -30,14 +31,16 @@ class Views:
     """How a clip is seen at test time.
 
     Attributes:
+        views: ``spread`` for ``num_clips`` snippets, ``all`` for one of every stride-th frame.
         num_clips: snippets spread over a clip.
         num_crops: 1 (centre) or 3.
         average: what is averaged over the views.
-        batch_size: most views that a net sees at once.
+        batch_size: most snippets of the length trained on that a net sees at once.
         precision: ``auto``, ``fp32`` or ``bf16``.
         flow_dir: where the flow of clips is stored.
     """
 
+    views: Literal["spread", "all"] = "spread"
     num_clips: int = 3
     num_crops: int = 1
     average: views.Average = "probabilities"
@@ -89,6 +92,12 @@ def predict_general(
     return _table(probabilities, clips, labels)
 
 
+def unseen(clips: Sequence[Clip], trained: Sequence[Clip]) -> list[Clip]:
+    """Those of ``clips`` whose source video has no clip in ``trained``."""
+    seen = {clip.video_id for clip in trained}
+    return [clip for clip in clips if clip.video_id not in seen]
+
+
 def _load(path: Path | str) -> LoadedModel:
     model = load_model(path)
     model.net.to(_device(), memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
@@ -105,8 +114,8 @@ def _probabilities(
     return views.predict(
         model.net,
         clips,
-        partial(_views_of, model=model, how=how),
-        how.batch_size,
+        partial(_views_of, spec=model.meta.input, how=how),
+        _batch_size(model.meta.input, clips, how),
         how.average,
         desc=Path(path).stem,
         context=partial(machine.autocast, how.precision),
@@ -118,16 +127,26 @@ def _features(path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: 
     return views.mean_over_views(
         lambda x: model.net.features(x).float(),
         clips,
-        partial(_views_of, model=model, how=how),
-        how.batch_size,
+        partial(_views_of, spec=model.meta.input, how=how),
+        _batch_size(model.meta.input, clips, how),
         desc=Path(path).stem,
         context=partial(machine.autocast, how.precision),
         device=_device(),
     )
 
 
-def _views_of(clip: Clip, model: LoadedModel, how: Views) -> torch.Tensor:
-    return load_views(clip, model.meta.input, how.num_clips, how.num_crops, how.flow_dir)
+def _views_of(clip: Clip, spec: InputSpec, how: Views) -> torch.Tensor:
+    if how.views == "all":
+        return load_views(clip, of_all_frames(spec, clip.frames), 1, how.num_crops, how.flow_dir)
+    return load_views(clip, spec, how.num_clips, how.num_crops, how.flow_dir)
+
+
+def _batch_size(spec: InputSpec, clips: Sequence[Clip], how: Views) -> int:
+    """As many views as hold no more frames than ``how.batch_size`` snippets do, at least one."""
+    if how.views == "spread":
+        return how.batch_size
+    longest = max((of_all_frames(spec, clip.frames).frames for clip in clips), default=spec.frames)
+    return max(1, how.batch_size * spec.frames // longest)
 
 
 def _table(probabilities: Array, clips: Sequence[Clip], labels: Sequence[str]) -> Predictions:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +118,29 @@ def table(
         video_ids=tuple(video_ids[row] for row in order),
         truth=true[order],
         probabilities=np.round(values[order], DECIMALS),
+    )
+
+
+def select(predictions: Predictions, clip_ids: Collection[str]) -> Predictions:
+    """The rows of some clips.
+
+    Raises:
+        PredictionError: the table lacks one of them.
+    """
+    wanted = set(clip_ids)
+    lacking = sorted(wanted - set(predictions.clip_ids))
+    if lacking:
+        raise PredictionError(
+            f"{len(lacking)} of {len(wanted)} clips are not in the prediction table, the first is "
+            f"{lacking[0]}"
+        )
+    rows = [row for row, clip_id in enumerate(predictions.clip_ids) if clip_id in wanted]
+    return table(
+        predictions.labels,
+        [predictions.clip_ids[row] for row in rows],
+        [predictions.video_ids[row] for row in rows],
+        predictions.truth[rows],
+        predictions.probabilities[rows],
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from dancestyle.evaluation import figures, tables
+from dancestyle.evaluation import figures, parameters, tables
 from dancestyle.evaluation.names import FINETUNED, STREAMS, TWO_STREAM, model_name, spaced
 from dancestyle.evaluation.tables import Bar, Table
 
@@ -134,18 +134,40 @@ class _Files:
             return b""
 
 
-def build(root: Path | str, title: str) -> Report:
+def build(
+    root: Path | str,
+    title: str,
+    settings: Mapping[str, Any] | None = None,
+    paper: Mapping[str, Any] | None = None,
+) -> Report:
     """The report's content from ``metrics/`` and ``plots/`` below ``root``.
 
     A missing file leaves out what it would show, and its section says so.
+
+    Args:
+        settings: sections of params to show; ``paper`` are the paper profile's, shown beside them.
     """
     files = _Files(Path(root))
     sections = [make(files) for make in _SECTIONS]
+    if settings:
+        sections.append(_parameters(settings, paper))
     return Report(title, tuple(_headlines(files)), tuple(sections))
 
 
 def html(report: Report) -> str:
     """The report as one self-contained page."""
+    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
+    return _templates().get_template("report.html.j2").render(report=report, style=Markup(style))
+
+
+def html_with(page: str, section: Section) -> str:
+    """A page of :func:`html` with one more section at its end."""
+    macros = _templates().get_template("section.html.j2").make_module()
+    body, link = str(macros.chapter(section)), str(macros.entry(section))  # type: ignore[attr-defined]
+    return page.replace("</nav>", f"{link}</nav>", 1).replace("</main>", f"{body}</main>", 1)
+
+
+def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -153,13 +175,9 @@ def html(report: Report) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        style=Markup(style),
-        is_table=lambda item: isinstance(item, Table),
-        is_bar=lambda cell: isinstance(cell, Bar),
-    )
+    environment.tests["table"] = lambda item: isinstance(item, Table)
+    environment.tests["bar"] = lambda cell: isinstance(cell, Bar)
+    return environment
 
 
 def markdown(report: Report, up: str = "../") -> str:
@@ -362,6 +380,19 @@ def _confusions(files: _Files) -> Section:
         if found["hardest"]:
             section.items.append(tables.hardest(found))
     return section
+
+
+def _parameters(settings: Mapping[str, Any], paper: Mapping[str, Any] | None) -> Section:
+    return Section(
+        "parameters",
+        "Parameters",
+        [
+            "Every value that decides what comes out. How the run went (commit, machine, time) is no "
+            "result, so it is not on this page, which comes out the same from every run: `make "
+            "repro` writes a copy with it to logs/report.html."
+        ],
+        [parameters.table(settings, paper)],
+    )
 
 
 _SECTIONS: tuple[Callable[[_Files], Section], ...] = (

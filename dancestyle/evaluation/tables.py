@@ -68,15 +68,15 @@ def dataset(content: Json) -> Table:
     sources = list(content["sources"])
     most = max((row["all"] for row in labels.values()), default=0) or 1
     rows: list[tuple[Cell, ...]] = [
-        (label, *(str(row.get(source, 0)) for source in sources), str(row["all"]),
+        (label, *(str(row.get(source, 0)) for source in sources), str(row["all"]), "",
          Bar(row["all"] / most))
         for label, row in labels.items()
     ]  # fmt: skip
     totals = [str(sum(row.get(source, 0) for row in labels.values())) for source in sources]
-    rows.append(("all", *totals, str(content["clips"]), ""))
+    rows.append(("all", *totals, str(content["clips"]), "", ""))
     return Table(
         "Clips of each style (the study's Table 1)",
-        ("style", *sources, "all", "balance"),
+        ("style", *sources, "all", "study", "balance"),
         tuple(rows),
         f"{content['clips']} clips of {content['videos']} source videos. "
         "The study's own counts are not known here.",
@@ -227,12 +227,13 @@ def results(scores: Json, details: Json) -> Table:
                 f"{score['nll']:.3f}",
                 percent(score["ece"]),
                 str(score["clips"]),
+                "",
             )
         )
     return Table(
         "Every model on the common test split",
         ("model", "top-1", "95 %", "top-5", "mean per class", "95 % ", "macro F1",
-         "log loss", "calibration error", "clips"),
+         "log loss", "calibration error", "clips", "study's top-1"),
         tuple(rows),
         "The study's accuracies on its test split are not known here.",
     )  # fmt: skip

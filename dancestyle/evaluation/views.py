@@ -105,7 +105,11 @@ def mean_over_views(
     waiting: list[Tensor] = []
     loaded = _ahead(clips, load_views)
     for _ in progress(clips, total=len(clips), desc=desc):
-        waiting.append(next(loaded))
+        views = next(loaded)
+        if waiting and views.shape[1:] != waiting[0].shape[1:]:  # of another length
+            rows.extend(run(waiting))
+            waiting = []
+        waiting.append(views)
         if sum(len(one) for one in waiting) >= batch_size:
             rows.extend(run(waiting))
             waiting = []

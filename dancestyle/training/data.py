@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,25 +80,43 @@ def _read(
     flow_dir: Path | str,
     choose: Choose | None = None,
 ) -> np.ndarray:
-    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame; the chosen square only.
-
-    A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
-    would alias movements that are faster. The last frame has no field of its own.
-    """
+    """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame; the chosen square only."""
     if spec.modality == "rgb":
         with ClipReader(clip.path) as reader:
             if choose is None:
                 return reader.read(indices)
             top, left, side = choose(reader.height, reader.width)
             return reader.read(indices, box=(top, left, side, side))
-    with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
-        between = (indices[:, None] + np.arange(spec.stride)) % clip.frames
-        codes = flow.read_codes(np.minimum(between, flow.fields - 1).ravel())
+
+    def read(wanted: np.ndarray) -> np.ndarray:
+        codes = flow.read_codes(wanted)
         if choose is not None:
             top, left, side = choose(flow.height, flow.width)
             codes = codes[:, top : top + side, left : left + side]
-        fields = decode(codes, flow.bound)
-    return fields.reshape(len(indices), spec.stride, *fields.shape[1:]).mean(axis=1)
+        return decode(codes, flow.bound)
+
+    with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
+        return mean_fields(read, flow.fields, indices, spec.stride, clip.frames)
+
+
+def mean_fields(
+    read: Callable[[np.ndarray], np.ndarray],
+    fields: int,
+    indices: np.ndarray,
+    stride: int,
+    length: int,
+) -> np.ndarray:
+    """The flow at ``indices`` ``(T,)`` of a clip of ``length`` frames: ``(T, H, W, 2)``.
+
+    A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
+    would alias movements that are faster. The last frame has no field of its own.
+
+    Args:
+        read: fields ``(n, H, W, 2)`` at n indices, out of as many as ``fields``.
+    """
+    between = (indices[:, None] + np.arange(stride)) % length
+    found = read(np.minimum(between, fields - 1).ravel())
+    return found.reshape(len(indices), stride, *found.shape[1:]).mean(axis=1)
 
 
 def _tensor(array: np.ndarray, spec: InputSpec) -> Tensor:
@@ -150,6 +168,11 @@ def load_views(
         num_clips,
         num_crops,
     )
+
+
+def of_all_frames(spec: InputSpec, length: int) -> InputSpec:
+    """``spec`` for one snippet of every ``stride``-th frame of a clip, no fewer than before."""
+    return replace(spec, frames=max(spec.frames, -(-length // spec.stride)))
 
 
 def make_views(

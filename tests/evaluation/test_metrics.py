@@ -86,6 +86,24 @@ def test_the_resampled_scores_are_the_scores(one: Predictions) -> None:
         assert statistic(totals, once)[0] == pytest.approx(found[name], abs=1e-4), name
 
 
+def test_the_resampled_calibration_error_is_that_of_the_resample() -> None:
+    """A video drawn twice is its clips twice: what torchmetrics says of the doubled table."""
+    one = table_of(40, 5, skill=1.5)
+    names, videos = np.unique(one.video_ids, return_inverse=True)
+    drawn = np.zeros((1, len(names)))
+    drawn[0, :4] = [2, 1, 0, 3]
+    rows = np.repeat(np.arange(len(one)), drawn[0, videos].astype(int))
+    copied = predictions.table(
+        one.labels,
+        [f"{one.clip_ids[row]}_{copy}" for copy, row in enumerate(rows)],
+        [one.video_ids[row] for row in rows],
+        one.truth[rows],
+        one.probabilities[rows],
+    )
+    found = metrics._ece(metrics._Totals(one, videos), drawn)
+    assert found[0] == pytest.approx(metrics.calibration_error(copied), abs=1e-6)
+
+
 @pytest.mark.parametrize("labels", [2, 8, 19])
 def test_equal_probabilities_count_alike_in_scores_and_intervals(labels: int) -> None:
     names = [f"c{n:02d}" for n in range(labels)]

@@ -27,6 +27,15 @@ def test_rows_are_sorted_by_clip() -> None:
     assert one.correct.tolist() == [True, True]
 
 
+def test_some_rows_of_a_table() -> None:
+    one = table_of(12)
+    some = predictions.select(one, one.clip_ids[3:5])
+    assert some.clip_ids == one.clip_ids[3:5]
+    assert (some.probabilities == one.probabilities[3:5]).all()
+    with pytest.raises(PredictionError, match=r"1 of 2 clips are not .* the first is elsewhere"):
+        predictions.select(one, [one.clip_ids[0], "elsewhere"])
+
+
 HEADER = "clip_id,video_id,label,predicted,a,b\n"
 
 

@@ -9,7 +9,7 @@ import made_up_run
 import pytest
 
 from dancestyle import files
-from dancestyle.evaluation import names, report, tables
+from dancestyle.evaluation import names, parameters, report, tables
 from dancestyle.evaluation.summary import summary
 from dancestyle.evaluation.tables import Table
 
@@ -150,6 +150,17 @@ def test_a_run_taken_out_of_params_is_not_shown(tmp_path: Path, run: Path) -> No
     assert [row[0] for row in table.rows] == [
         "r50 nl optimal", "r50 nl scheduled", "r50 scheduled",
     ]  # fmt: skip
+
+
+def test_parameters_stand_beside_the_paper_profile() -> None:
+    ours = {"tune": {"lr": (3e-5, 0.003), "clips": None, "watch": [{"a": 1}]}, "x": {"on": True}}
+    paper = {"tune": {"lr": [1e-5, 1e-2], "clips": 7}, "x": {"on": False}}
+    assert parameters.table(ours, paper).rows == (
+        ("tune.lr", "3e-05, 0.003", "1e-05, 0.01"),
+        ("tune.clips", "", "7"),
+        ("x.on", "true", "false"),
+    )
+    assert parameters.table(ours, None).rows[0] == ("tune.lr", "3e-05, 0.003")
 
 
 def test_the_summary_says_how_well_where_and_how_long(tmp_path: Path, run: Path) -> None:

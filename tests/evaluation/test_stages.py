@@ -6,49 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-import torch
 import yaml
+from small_world import LABELS, make_clips, make_model
 
-from dancestyle import clips, nets
-from dancestyle.clips import Clip
+from dancestyle import clips
 from dancestyle.evaluation import names, predictions
-from dancestyle.flow import store
-from dancestyle.training.checkpoints import ModelMeta, save_model
-from dancestyle.training.data import InputSpec
-from dancestyle.video.writer import write_clip
 
 ROOT = Path(__file__).parents[2]
-LABELS = ["polka", "salsa dancing", "zumba"]
-FRAMES, SIDE = 12, 40
-
-
-def make_clips(root: Path) -> list[Clip]:
-    rng = np.random.default_rng(0)
-    made = []
-    for number in range(12):
-        name = f"clip_{number:02d}"
-        path = Path(f"data/dataset/clips/{name}.mp4")
-        frames = rng.integers(0, 255, (FRAMES, SIDE, SIDE, 3), dtype=np.uint8)
-        write_clip(root / path, frames)
-        store.write(
-            root / f"data/flow/{name}.mkv",
-            rng.normal(size=(FRAMES - 1, SIDE, SIDE, 2)).astype(np.float32),
-        )
-        made.append(
-            Clip(name, f"video_{number // 2}", "folder", LABELS[number % 3], number % 3,
-                 path.as_posix(), FRAMES, 25.0, SIDE, SIDE)
-        )  # fmt: skip
-    return made
-
-
-def make_model(path: Path, net: str, modality: str, labels: list[str]) -> None:
-    torch.manual_seed(0)
-    spec = InputSpec(modality, frames=8, stride=1, size=32)
-    made = nets.create(net, len(labels), in_channels=spec.channels)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_model(path, made, ModelMeta(net, tuple(labels), spec))
 
 
 @pytest.mark.slow
@@ -57,7 +22,10 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
 ) -> None:
     made = make_clips(tmp_path)
     clips.write(tmp_path / "data/dataset/clips.csv", made)
-    parts = {"train": made[:6], "val": made[6:9], "test": made[9:], "subset1_test": made[6:8]}
+    parts = {
+        "train": made[:6], "val": made[6:9], "test": made[9:],
+        "subset1_train": [made[0], made[6]], "subset1_test": made[10:],
+    }  # fmt: skip
     for name, part in parts.items():
         clips.write(tmp_path / f"data/splits/{name}.csv", part)
     make_model(tmp_path / "models/i3d_rgb.ckpt", "i3d_inception", "rgb", LABELS)
@@ -91,7 +59,8 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
     assert baseline.labels == tuple(LABELS)
     assert (baseline.probabilities[:, 0] == 0).all()
     details = json.loads((tmp_path / "metrics/evaluate_details.json").read_text())
-    assert sum(details["weights"]["two_stream"]) == pytest.approx(1, abs=1e-3)
+    for fused in ("two_stream", "ensemble"):
+        assert sum(details["weights"][fused]) == pytest.approx(1, abs=1e-3)
 
     run("confusion_matrix")
     run("report")

@@ -58,6 +58,22 @@ def test_views_are_averaged_whatever_the_batch(batch_size: int, average: views.A
     assert np.allclose(found, expected.numpy(), atol=1e-6)
 
 
+def test_clips_of_any_length_are_seen_whole() -> None:
+    """Views of several lengths cannot share a batch, and give what each gives alone."""
+
+    def whole(clip: Clip) -> Tensor:
+        number = int(clip.clip_id[1:])
+        return torch.randn(
+            1, 2, 4 + number // 3, 5, 5, generator=torch.Generator().manual_seed(number)
+        )
+
+    net, some = Net(), clips_of(7)
+    found = views.predict(net, some, whole, 8, "probabilities", quiet)
+    assert net.batches == [3, 3, 1]
+    alone = [views.predict(Net(), [clip], whole, 8, "probabilities", quiet)[0] for clip in some]
+    assert np.allclose(found, alone)
+
+
 def test_an_error_in_loading_is_raised_and_no_clips_are_refused() -> None:
     def broken(clip: Clip) -> Tensor:
         raise OSError(clip.path)

@@ -15,6 +15,7 @@ from dancestyle.video.writer import write_clip
 
 LABELS = ("polka", "salsa dancing", "zumba")
 SIDE = 36
+SPREAD = {"rgb": 0.1, "flow": 1.5}
 FLOW = {"method": "farneback", "options": {}, "short_side": None}
 
 
@@ -23,7 +24,7 @@ def make_model(path: Path, modality: str, net: str = "i3d_inception", **about: o
     spec = InputSpec(modality, frames=8, stride=2, size=32, bound=4.0)
     made = nets.create(net, len(LABELS), in_channels=spec.channels)
     with torch.no_grad():
-        made.head.weight.mul_(30)  # so that the styles differ
+        made.head.weight.mul_(SPREAD[modality])  # no style is certain
     facts = {"short_side": SIDE} | ({"flow": FLOW} if modality == "flow" else {}) | about
     save_model(path, made, ModelMeta(net, LABELS, spec, **facts))  # type: ignore[arg-type]
     return path

@@ -36,16 +36,18 @@ def test_a_clip_of_the_dataset_is_seen_as_the_evaluation_sees_it(
         frames = reader.read(range(60))
     store.write(tmp_path / "clip.mkv", methods.of_clip(methods.create("farneback"), frames), 4.0)
     clip = Clip("clip", "v", "folder", LABELS[0], 0, str(path), 60, 25.0, 48, SIDE)
-    for average in ("probabilities", "logits"):
-        how = evaluated.Views(**HOW, average=average, precision="fp32", flow_dir=tmp_path)
+    for average, seen in (("probabilities", "spread"), ("logits", "spread"), ("logits", "all")):
+        options = {**HOW, "average": average, "views": seen, "precision": "fp32"}
+        how = evaluated.Views(**options, flow_dir=tmp_path)
         tables = [evaluated.predict(models[name], [clip], LABELS, how) for name in models]
         wanted = [*tables, fusion.fuse(tables)]
         asked = [models["rgb"], models["flow"], list(models.values())]
         for table, files in zip(wanted, asked, strict=True):
-            found = load_model(files, **HOW, average=average, precision="fp32").predict(path)
+            assert 0.4 < table.probabilities.max() < 0.95  # where a difference would show
+            found = load_model(files, **options).predict(path)
             np.testing.assert_allclose(found.values, table.probabilities[0], atol=1e-5)
             assert found.seconds == 2.4
-            assert len(found.timeline) == 2
+            assert len(found.timeline) == (2 if seen == "spread" else 1)
 
 
 def test_frames_give_what_the_file_gives(models: dict[str, Path], videos: dict[str, Path]) -> None:
