@@ -96,6 +96,13 @@ def test_metrics_and_plots_are_in_git(name: str) -> None:
         assert path.startswith(("metrics/", "plots/")), path
 
 
+@BY_NAME
+def test_what_was_run_before_can_be_restored(name: str) -> None:
+    """An out with ``cache: false``, unlike a metric or plot, turns DVC's run-cache off for its stage."""
+    uncached = [out for out in STAGES[name].get("outs", []) if isinstance(out, dict)]
+    assert bool(uncached) is (name == "report")
+
+
 @pytest.mark.parametrize("file", ["params.yaml", "params/paper.yaml"])
 def test_every_key_has_a_comment(file: str) -> None:
     """On its own line or, for a group of like keys, on the first of them or on their section."""
