@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from dancestyle.files import atomic_path, write_bytes
 from dancestyle.sample.scene import Image
+from dancestyle.video import x264
 
 # A display matrix of a quarter turn, 16.16 fixed point but the last column 2.30 (ISO 14496-12).
 _QUARTER_TURN = struct.pack(">9i", 0, 1 << 16, 0, -(1 << 16), 0, 0, 0, 0, 1 << 30)
@@ -26,7 +27,12 @@ def write_video(path: Path, frames: Image, rate: Fraction, crf: int) -> None:
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
         stream.codec_context.thread_count = 1  # several would share the bits out by chance
-        stream.options = {"crf": str(crf), "preset": "veryfast", "threads": "1"}
+        stream.options = {
+            "crf": str(crf),
+            "preset": "veryfast",
+            "threads": "1",
+            "x264-params": x264.EXACT,
+        }
         for picture in frames:
             out.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         out.mux(stream.encode(None))

@@ -10,6 +10,7 @@ import av
 import numpy as np
 
 from dancestyle.files import atomic_path
+from dancestyle.video import x264
 
 
 def write_clip(
@@ -67,7 +68,9 @@ def _write(
             "preset": preset,
             **({"tune": tune} if tune else {}),
             "flags": "+bitexact",
-            "x264-params": f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:threads=1",
+            "x264-params": (
+                f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:threads=1:{x264.EXACT}"
+            ),
         }
         for image in frames:
             if not shape:

@@ -98,7 +98,7 @@ def test_metrics_and_plots_are_in_git(name: str) -> None:
 
 @BY_NAME
 def test_what_was_run_before_can_be_restored(name: str) -> None:
-    """An out with ``cache: false``, unlike a metric or plot, turns DVC's run-cache off for its stage."""
+    """An out with ``cache: false``, unlike a metric or plot, turns DVC's run-cache off."""
     uncached = [out for out in STAGES[name].get("outs", []) if isinstance(out, dict)]
     assert bool(uncached) is (name == "report")
 

@@ -192,19 +192,20 @@ def test_results_are_shared_through_a_remote(workspace: Path, tmp_path: Path) ->
     dvc(theirs, "pull", "--quiet", "--run-cache")
     assert "up to date" in dvc(theirs, "repro")
     assert git(theirs, "status", "--porcelain") == ""
+    table = theirs / "data/augmented/clips.csv"
+    few = len(table.read_text(encoding="utf-8").splitlines())
     edit_params(theirs, {"augment.share": 0.3})
     said = dvc(theirs, "repro", "--pull", "augment")
     assert "Stage 'augment' is cached - skipping run" in said
     assert stages_run(said) == []
-    made = (theirs / "data/augmented/clips.csv").read_text(encoding="utf-8").splitlines()
-    assert len(made) > len((workspace / "data/augmented/clips.csv").read_text().splitlines())
+    assert len(table.read_text(encoding="utf-8").splitlines()) > few
 
 
 @pytest.mark.parametrize(
     ("values", "target", "sentence"),
     [
         ({"report": {"titel": "x"}}, "report",
-         "report: params.yaml: report.titel: unknown key; remove it or correct its spelling"),
+         "params.yaml: report.titel: unknown key; remove it or correct its spelling"),
         ({"confusion_matrix.pairs": 0}, "confusion_matrix",
          "params.yaml: confusion_matrix.pairs: Input should be greater than or equal to 1, found 0"),
         ({"confusion_matrix.model": "nobody"}, "confusion_matrix",
