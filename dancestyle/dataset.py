@@ -19,6 +19,8 @@ from dancestyle.video import errors, reader, writer
 
 CODE = clipmap.code_version(normalise, lets_dance, errors, reader, writer)
 """Of all that a normalised clip depends on."""
+DURATIONS = Path(".cache/durations.json")
+"""How long the videos of a folder are, so that they need not be opened again to know it."""
 
 
 class DatasetError(ValueError):
@@ -46,7 +48,7 @@ class Dataset:
     counts: dict[str, dict[str, int]]
 
 
-def read_sources(sources: Iterable[Source]) -> dict[str, Found]:
+def read_sources(sources: Iterable[Source], workers: int = 0) -> dict[str, Found]:
     """What each source holds, by its name; a clip id that two of them have is the first one's."""
     found: dict[str, Found] = {}
     owner: dict[str, str] = {}
@@ -57,7 +59,7 @@ def read_sources(sources: Iterable[Source]) -> dict[str, Found]:
                 f"build_dataset.sources: two sources are called '{name}'; join their folders, or "
                 "give a Kinetics source another name"
             )
-        one = found[name] = _read(source)
+        one = found[name] = _read(source, workers)
         kept = []
         for clip in one.clips:
             first = owner.setdefault(clip.clip_id, name)
@@ -70,11 +72,11 @@ def read_sources(sources: Iterable[Source]) -> dict[str, Found]:
     return found
 
 
-def _read(source: Source) -> Found:
+def _read(source: Source, workers: int) -> Found:
     if isinstance(source, KineticsSource):
         return kinetics.read(source.annotations, source.videos, source.name)
     if isinstance(source, FolderSource):
-        return folder.read(source.root, source.clip_seconds)
+        return folder.read(source.root, source.clip_seconds, workers, DURATIONS)
     return lets_dance.read(source.root, source.class_map, source.fps)
 
 
@@ -113,7 +115,7 @@ def build(
         DatasetError: two sources share a name.
     """
     seen_ids = kinetics.read_ids(config.kinetics400_ids) if config.kinetics400_ids else set()
-    found = read_sources(config.sources)
+    found = read_sources(config.sources, workers)
     everything = [clip for one in found.values() for clip in one.clips]
     rejected = [row for one in found.values() for row in one.rejected]
     places = Path(out_dir) / "clips"

@@ -64,7 +64,7 @@ def config(**changes: Any) -> params.BuildDataset:
         "short_clips": "loop",
         "gop": 4,
         "crf": 30,
-        "watch": {"first": "k700", "second": "ld"},
+        "watch": {"first": "k700", "second": "ld", "kinetics400_ids": "k700"},
         **changes,
     }
     found: params.BuildDataset = params.validate("build_dataset", content)

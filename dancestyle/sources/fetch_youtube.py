@@ -100,7 +100,9 @@ def reason_of(text: str) -> Unavailable | Interrupted:
     """What yt-dlp's complaint means: gone for good, or worth another try."""
     lines = [line for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")] or lines[-1:]
-    reason = re.sub(r"^ERROR: *(\[[^]]*\] *)?", "", errors[0] if errors else "no answer")
+    reason = re.sub(
+        r"^ERROR: *(\[[^]]*\] *([\w-]{11}: )?)?", "", errors[0] if errors else "no answer"
+    )
     return Unavailable(reason) if _GONE.search(reason) else Interrupted(reason)
 
 

@@ -23,8 +23,7 @@ from dancestyle.sources.base import (
     split_suffix,
     walk,
 )
-from dancestyle.video.duration import seconds
-from dancestyle.video.errors import VideoError
+from dancestyle.video import duration
 
 NAME = "folder"
 MAX_NAME = 100
@@ -43,7 +42,7 @@ def safe_name(relative: str) -> str:
     return f"{words}-{digest}" if words else digest
 
 
-def pieces(duration: float, clip_seconds: float) -> list[tuple[float, float | None]]:
+def pieces(seconds: float, clip_seconds: float) -> list[tuple[float, float | None]]:
     """``(start, end)`` of the clips of a video, in seconds.
 
     A rest shorter than half a clip stays with the last one; the last clip has no end, since the
@@ -52,13 +51,21 @@ def pieces(duration: float, clip_seconds: float) -> list[tuple[float, float | No
     >>> pieces(24, 10)
     [(0.0, 10.0), (10.0, None)]
     """
-    count = max(1, math.ceil(round(duration / clip_seconds, 6) - 0.5))
+    count = max(1, math.ceil(round(seconds / clip_seconds, 6) - 0.5))
     starts = [number * float(clip_seconds) for number in range(count)]
     return [(start, start + clip_seconds) for start in starts[:-1]] + [(starts[-1], None)]
 
 
-def read(root: str, clip_seconds: float = 10.0) -> Found:
+def read(
+    root: str, clip_seconds: float = 10.0, workers: int = 0, cache: Path | None = None
+) -> Found:
     """The clips of all videos in the folders of ``root``.
+
+    Args:
+        root: the folder.
+        clip_seconds: length of a clip; a longer video gives several.
+        workers: processes that open the videos to see how long they are; 0 takes one a core.
+        cache: where that is remembered; see :func:`dancestyle.video.duration.of_files`.
 
     Raises:
         SourceError: ``root`` is not there or holds no folder with a video.
@@ -68,34 +75,33 @@ def read(root: str, clip_seconds: float = 10.0) -> Found:
         raise SourceError(
             f"build_dataset.sources (folder): root: {root} is not a folder; correct the path"
         )
-    videos = 0
+    videos: list[tuple[Path, str]] = []
     for folder, names in walk(root):
         for name in names:
             if split_suffix(name, VIDEO_SUFFIXES) is None:
                 continue
-            path = folder / name
-            parts = path.relative_to(root).parts
+            parts = (folder / name).relative_to(root).parts
             label = printable(normalise(parts[0])) if len(parts) > 1 else ""
-            if not label:
+            if label:
+                videos.append((folder / name, label))
+            else:
                 reason = "not in a folder that names its style"
-                found.rejected.append(Rejected(NAME, printable(path), "", reason))
-                continue
-            try:
-                duration = seconds(path)
-            except VideoError as error:
-                found.rejected.append(Rejected(NAME, printable(path), label, error.reason))
-                continue
-            videos += 1
-            video_id = safe_name("/".join(parts))
-            found.clips += [
-                SourceClip(f"{video_id}_{n:03d}", video_id, NAME, label, str(path), start, end)
-                for n, (start, end) in enumerate(pieces(duration, clip_seconds))
-            ]
+                found.rejected.append(Rejected(NAME, printable(folder / name), "", reason))
+    lengths = duration.of_files([path for path, _ in videos], workers, cache)
+    for (path, label), length in zip(videos, lengths, strict=True):
+        if isinstance(length, str):
+            found.rejected.append(Rejected(NAME, printable(path), label, length))
+            continue
+        video_id = safe_name("/".join(path.relative_to(root).parts))
+        found.clips += [
+            SourceClip(f"{video_id}_{n:03d}", video_id, NAME, label, str(path), start, end)
+            for n, (start, end) in enumerate(pieces(length, clip_seconds))
+        ]
     if not found.clips and not found.rejected:
         raise SourceError(
             f"build_dataset.sources (folder): root: no videos in {root}; it needs a folder "
             "for each style with videos in it"
         )
     found.clips.sort(key=lambda clip: clip.clip_id)
-    found.counts = {"videos": videos}
+    found.counts = {"videos": len({clip.video_id for clip in found.clips})}
     return found

@@ -201,6 +201,63 @@ def test_what_yt_dlp_says(text: str, kind: type[Exception]) -> None:
     assert type(fetch_youtube.reason_of(text)) is kind
 
 
+FAKE_YT_DLP = """
+import shutil, sys
+from pathlib import Path
+url, folder = sys.argv[-1], Path(sys.argv[sys.argv.index("--output") + 1]).parent
+name = url.rpartition("=")[2]
+with open("asked.txt", "a") as asked:
+    asked.write(name + "\\n")
+if name.startswith("private"):
+    sys.exit("WARNING: a word first\\nERROR: [youtube] private-ppp: Private video. Sign in")
+if name.startswith("busy") and Path("asked.txt").read_text().count(name) < 2:
+    (folder / "video.webm.part").write_text("half")
+    sys.exit("ERROR: unable to download: HTTP Error 429: Too Many Requests")
+shutil.copy("film.mp4", folder / "video.mp4")
+"""
+
+
+def test_yt_dlp_is_asked_and_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for yt-dlp: what it is told, and what becomes of its answers."""
+    monkeypatch.chdir(tmp_path)
+    film(6)
+    Path("bin/yt_dlp").mkdir(parents=True)
+    Path("bin/yt_dlp/__main__.py").write_text(FAKE_YT_DLP)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "bin"))
+    annotations = lists(
+        tmp_path,
+        "zumba,busy-_bbbbb,1,3,train",
+        "zumba,busy-_bbbbb,3,5,train",
+        "zumba,private-ppp,1,3,train",
+        "zumba,-aaaaaaaaaa,0,2,train",  # must not be taken for an option
+    )
+    command = ["fetch", "kinetics", "--annotations", annotations, "--out", "out", "--wait", "0"]
+    assert main(command) == 0
+    assert sorted(path.name for path in Path("out").rglob("*.mp4")) == [
+        "-aaaaaaaaaa_000000_000002.mp4",
+        "busy-_bbbbb_000001_000003.mp4",
+        "busy-_bbbbb_000003_000005.mp4",
+    ]
+    asked = Path("asked.txt").read_text().split()
+    assert sorted(asked) == ["-aaaaaaaaaa", "busy-_bbbbb", "busy-_bbbbb", "private-ppp"]
+    table = Path("out/unavailable.csv").read_text()
+    assert "private-ppp_000001_000003,zumba,yes,Private video. Sign in" in table
+    assert main(command) == 0  # nothing is left to ask for
+    assert Path("asked.txt").read_text().split() == asked
+
+
+def test_without_yt_dlp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        fetch_youtube.subprocess,
+        "run",
+        lambda *_, **__: fetch_youtube.subprocess.CompletedProcess(
+            [], 1, "", "python: No module named yt_dlp"
+        ),
+    )
+    with pytest.raises(SystemExit, match="pip install yt-dlp"):
+        fetch_youtube.yt_dlp()("aaaaaaaaaaa", tmp_path)
+
+
 def test_the_command_explains_itself(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["fetch", "kinetics", "--annotations", "nowhere.csv", "--out", str(tmp_path)]
     assert main(arguments) == 2
