@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from dancestyle import nets
@@ -14,6 +15,7 @@ from dancestyle.clips import Clip
 from dancestyle.nets.base import VideoNet
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Train
+from dancestyle.seeds import derive
 from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model
 from dancestyle.training.data import CHANNELS, Augmentation
 from dancestyle.training.fit import FitResult
@@ -61,7 +63,8 @@ def read_best(path: Path | str) -> dict[str, Any]:
 def stream_net(
     modality: str, num_classes: int, weights_2d: Path | str, params: Train, dropout: float
 ) -> VideoNet:
-    """The Inception-v1 I3D of a stream, inflated from 2D weights."""
+    """The Inception-v1 I3D of a stream, inflated from 2D weights; ``train.seed`` draws the rest."""
+    torch.manual_seed(derive(params.seed, "net"))
     net = nets.create(NET, num_classes, in_channels=CHANNELS[modality], dropout=dropout)
     inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
     # Statistics of images say nothing of flow, so there the norm learns its own.
