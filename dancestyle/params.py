@@ -237,7 +237,7 @@ class Tune(Section):
     @model_validator(mode="after")
     def _choices(self) -> Tune:
         for key in ("batch_size", "schedule"):
-            if isinstance(self.space.get(key), Range):  # type: ignore[call-overload]
+            if isinstance(self.space.get(key), Range):
                 raise ValueError(f"space.{key} must be a list of choices, not a range")
         return self
 

@@ -57,14 +57,21 @@ def net_name(name: str) -> str:
 
 
 def hold_out(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
-    """Training and validation clips: about 15 % of the videos, each by a draw of its own."""
-    held = {
-        video: rng(seed, "hold out", video).random() < VALIDATION
-        for video in {clip.video_id for clip in clips}
+    """Training and validation clips: about 15 % of the videos, each by a draw of its own.
+
+    Of few videos as many more as it takes to have two clips.
+    """
+    draws = {
+        video: rng(seed, "hold out", video).random() for video in {clip.video_id for clip in clips}
     }
+    held: set[str] = set()
+    for video in sorted(draws, key=lambda one: (draws[one], one)):
+        if draws[video] >= VALIDATION and sum(clip.video_id in held for clip in clips) >= 2:
+            break
+        held.add(video)
     return (
-        [clip for clip in clips if not held[clip.video_id]],
-        [clip for clip in clips if held[clip.video_id]],
+        [clip for clip in clips if clip.video_id not in held],
+        [clip for clip in clips if clip.video_id in held],
     )
 
 
