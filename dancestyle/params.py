@@ -183,6 +183,39 @@ class Flow(Section):
 Optimiser = Literal["sgd", "adam", "adamw"]
 
 
+class Range(Section):
+    """Numbers from ``low`` to ``high``; with ``log``, equally many in each order of magnitude."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _rising(self) -> Range:
+        if self.low >= self.high or (self.log and self.low <= 0):
+            raise ValueError("low must be below high and, with log, above 0")
+        return self
+
+
+# What tuning can search besides learning rate, dropout and optimiser: keys of train, of its loop and
+# of its augmentation.
+TUNABLE = Literal[
+    "weight_decay",
+    "batch_size",
+    "label_smoothing",
+    "head_multiplier",
+    "schedule",
+    "momentum",
+    "warm_up",
+    "clip_gradient",
+    "smallest_crop",
+    "mirror",
+    "jitter",
+    "saturation",
+    "noise",
+]
+
+
 class Tune(Section):
     """The Optuna study."""
 
@@ -195,6 +228,18 @@ class Tune(Section):
     lr: tuple[Rate, Rate]
     dropout: tuple[Share, Share]
     optimisers: Annotated[list[Optimiser], Field(min_length=1)]
+    space: dict[TUNABLE, Range | Annotated[list[int | float | str], Field(min_length=1)]]
+    random_trials: Positive | None
+    pruner: Literal["none", "median", "halving"]
+    workers: Positive
+    storage: str | None
+
+    @model_validator(mode="after")
+    def _choices(self) -> Tune:
+        for key in ("batch_size", "schedule"):
+            if isinstance(self.space.get(key), Range):
+                raise ValueError(f"space.{key} must be a list of choices, not a range")
+        return self
 
 
 class Loop(Section):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import io
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -38,7 +39,9 @@ def run(name: str, main: Callable[[], None]) -> None:
         if sentence is None:
             raise
         sys.exit(f"{name}: {sentence}")
-    _log(name, time.monotonic() - start)
+    # Of several processes that torchrun has started, the first writes.
+    if os.environ.get("RANK", "0") == "0":
+        _log(name, time.monotonic() - start)
 
 
 def _sentence(name: str, error: OSError) -> str | None:

@@ -1,215 +1,301 @@
-"""The Optuna study over learning rate, dropout and optimiser (the study's Tables 2 and 3).
+"""The Optuna study over learning rate, dropout, optimiser and what else params name.
 
-The journal file makes it resumable: finished trials are not run again, and a trial that was cut off
-is put back into the queue with its own hyperparameters.
+A journal file, or a database, makes it resumable and lets several workers share it: finished trials
+are not run again, and a trial that was cut off goes on from its last epoch. Which trials are random is
+settled by the seed alone, whoever runs them.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
-import tempfile
-from collections.abc import Sequence
+import multiprocessing
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import optuna
-import yaml
-from optuna.storages import JournalStorage
+import torch
+from optuna.exceptions import DuplicatedStudyError, UpdateFinishedTrialError
+from optuna.storages import BaseStorage, JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from dancestyle import files
 from dancestyle.clips import Clip
-from dancestyle.params import Input, Machine, Train, Tune
-from dancestyle.training.fit import FitResult
-from dancestyle.training.module import TrainingError
-from dancestyle.training.streams import stream_net, stream_recipe
+from dancestyle.params import Input, Machine, Range, Train, Tune
+from dancestyle.seeds import derive
+from dancestyle.training import machine, parallel
+from dancestyle.training.module import NotANumberError, TrainingError
+from dancestyle.training.streams import stream_augmentation, stream_net, stream_recipe
 from dancestyle.training.tasks import input_spec, train_classifier
 
-NAME = "dancestyle"
-COLUMNS = ("trial", "epoch", "lr", "dropout", "optimiser", "train_loss", "val_loss", "val_top1")
+# Seconds between two signs of life of a trial, and without one until others take it over.
+BEAT, LEASE = 30.0, 300.0
+DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
-def open_study(journal: Path, params: Tune) -> optuna.Study:
-    """The study in a journal file, made anew if there is none.
+@dataclass(frozen=True)
+class Task:
+    """What the trials of a study train, and on what."""
 
-    Trials that a killed run left half done are set to failed and queued again.
+    train: Sequence[Clip]
+    val: Sequence[Clip]
+    labels: Sequence[str]
+    weights_2d: Path
+    params: Tune
+    train_params: Train
+    size: Input
+    settings: Machine
+
+
+def name_of(task: Task) -> str:
+    """A name for the study of a task: another one as soon as clips, weights or params differ.
+
+    How many work on it, and where it is stored, make no difference.
     """
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    study = optuna.create_study(
-        study_name=NAME,
-        storage=JournalStorage(JournalFileBackend(str(journal))),
-        direction="maximize",
-        sampler=optuna.samplers.TPESampler(seed=params.seed, n_startup_trials=params.trials),
-        load_if_exists=True,
-    )
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        study.tell(trial.number, state=TrialState.FAIL)
-        study.enqueue_trial(trial.params, skip_if_exists=False)
-    return study
+    weights = task.weights_2d.read_bytes() if task.weights_2d.exists() else b""
+    digest = hashlib.sha256(weights)
+    clips = [(clip.clip_id, clip.label_id) for clip in (*task.train, *task.val)]
+    params = task.params.model_dump(exclude={"workers", "storage"})
+    digest.update(repr((clips, params, task.train_params, task.size)).encode())
+    return digest.hexdigest()[:16]
 
 
 def suggest(trial: Trial, params: Tune) -> dict[str, Any]:
     """The hyperparameters of a trial."""
-    return {
+    chosen: dict[str, Any] = {
         "lr": trial.suggest_float("lr", *params.lr, log=True),
         "dropout": trial.suggest_float("dropout", *params.dropout),
         "optimiser": trial.suggest_categorical("optimiser", list(params.optimisers)),
     }
+    for key, space in params.space.items():
+        if isinstance(space, Range):
+            chosen[key] = trial.suggest_float(key, space.low, space.high, log=space.log)
+        else:
+            chosen[key] = trial.suggest_categorical(key, list(space))
+    return chosen
 
 
-def run_study(
-    journal: Path,
-    train: Sequence[Clip],
-    val: Sequence[Clip],
-    labels: Sequence[str],
-    weights_2d: Path | str,
-    params: Tune,
-    train_params: Train,
-    size: Input,
-    settings: Machine,
-) -> optuna.Study:
-    """Run the trials that are still to be run.
+def _sampler(params: Tune, seed: int) -> optuna.samplers.BaseSampler:
+    return optuna.samplers.TPESampler(
+        seed=seed,
+        n_startup_trials=params.random_trials or params.trials,
+        constant_liar=params.workers > 1,
+    )
 
-    A trial is scored by its best epoch's validation top-1; a trial whose loss becomes NaN scores 0.
+
+def _pruner(params: Tune) -> optuna.pruners.BasePruner:
+    if params.pruner == "median":
+        return optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=1)
+    if params.pruner == "halving":
+        return optuna.pruners.SuccessiveHalvingPruner()
+    return optuna.pruners.NopPruner()
+
+
+def open_study(storage: BaseStorage | str, name: str, params: Tune) -> optuna.Study:
+    """The study of a name, made anew if there is none, with its random trials in the queue.
+
+    Whoever makes it fills the queue; the others wait until that is done.
     """
-    study = open_study(journal, params)
-
-    def objective(trial: Trial) -> float:
-        chosen = suggest(trial, params)
-        print(
-            f"trial {trial.number}: lr {chosen['lr']:.3g}, dropout {chosen['dropout']:.3f}, "
-            f"{chosen['optimiser']}",
-            flush=True,
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruner = _pruner(params)
+    try:
+        study = optuna.create_study(
+            study_name=name, storage=storage, direction="maximize", pruner=pruner
         )
-        net = stream_net(params.stream, len(labels), weights_2d, train_params, chosen["dropout"])
-        spec = input_spec(params.stream, size, net.native)
-        recipe = stream_recipe(train_params, chosen, params.epochs, params.batch_size)
-        try:
-            result: FitResult = train_classifier(
-                net,
-                len(labels),
-                train,
-                val,
-                spec,
-                recipe,
-                f"tune-{trial.number}",
-                settings,
-                limit=params.clips,
-            )
-        except TrainingError as error:
-            if "the loss became" not in str(error):
-                raise
-            print(f"trial {trial.number}: {error}", flush=True)
-            return 0.0
-        trial.set_user_attr("history", result.history)
-        return result.best["val_top1"]
-
-    while (left := params.trials - len(finished(study))) > 0:
-        study.optimize(objective, n_trials=left)
+    except DuplicatedStudyError:
+        study = optuna.load_study(study_name=name, storage=storage, pruner=pruner)
+        waited = 0
+        while "planned" not in study.user_attrs and waited < 30:
+            time.sleep(1)
+            waited += 1
+    if "planned" not in study.user_attrs:
+        for slot, chosen in enumerate(plan(params)):
+            study.enqueue_trial(chosen, user_attrs={"slot": slot}, skip_if_exists=True)
+        study.set_user_attr("planned", True)
     return study
 
 
-def finished(study: optuna.Study) -> list[FrozenTrial]:
-    """The completed trials, by number."""
-    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+def plan(params: Tune) -> list[dict[str, Any]]:
+    """The hyperparameters of the random trials, the same whoever will run them and in what order."""
+    study = optuna.create_study(sampler=_sampler(params, params.seed))
+    count = min(params.random_trials or params.trials, params.trials)
+    return [suggest(study.ask(), params) for _ in range(count)]
 
 
-def best_trial(study: optuna.Study) -> FrozenTrial:
-    """The trial of the highest validation top-1; of equals, the lowest validation loss."""
-
-    def rank(trial: FrozenTrial) -> tuple[float, float]:
-        losses = [row["val_loss"] for row in trial.user_attrs.get("history", [])]
-        return trial.value or 0.0, -min(losses, default=float("inf"))
-
-    return max(finished(study), key=rank)
+def storage_of(journal: Path, url: str | None) -> BaseStorage | str:
+    """Where the study is kept: a database, or the journal file."""
+    if url is not None:
+        return url
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    return JournalStorage(JournalFileBackend(str(journal)))
 
 
-def table_csv(study: optuna.Study) -> str:
-    """A row a trial and epoch, the source of the study's Tables 2 and 3."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for number, trial in enumerate(finished(study)):
-        for row in trial.user_attrs.get("history", []):
-            chosen = (f"{trial.params['lr']:.6g}", f"{trial.params['dropout']:.4f}")
-            figures = [f"{row[key]:.6g}" for key in COLUMNS[5:]]
-            writer.writerow(
-                [number, int(row["epoch"]), *chosen, trial.params["optimiser"], *figures]
-            )
-    return text.getvalue()
+def run_study(journal: Path, task: Task) -> optuna.Study:
+    """Run the trials that are still to be run, ``tune.workers`` side by side, and wait for the rest.
 
+    A trial is scored by its best epoch's validation top-1; a trial whose loss becomes NaN scores 0.
 
-def write_results(study: optuna.Study, best: Path, metrics: Path, table: Path) -> None:
-    """``best.yaml`` for the stages that follow, the metrics and the table."""
-    top = best_trial(study)
-    chosen = {
-        "lr": float(f"{top.params['lr']:.6g}"),
-        "dropout": round(top.params["dropout"], 4),
-        "optimiser": top.params["optimiser"],
-    }
-    files.write_text(best, yaml.safe_dump(chosen, sort_keys=False))
-    trials = finished(study)
-    files.write_json(
-        metrics,
-        {
-            "best_trial": trials.index(top),
-            "best_val_top1": round(top.value or 0.0, 4),
-            **chosen,
-            "trials": [
-                {
-                    "lr": float(f"{trial.params['lr']:.6g}"),
-                    "dropout": round(trial.params["dropout"], 4),
-                    "optimiser": trial.params["optimiser"],
-                    "val_top1": round(trial.value or 0.0, 4),
-                }
-                for trial in trials
-            ],
-        },
-    )
-    files.write_text(table, table_csv(study))
-
-
-def fingerprint_of(
-    train: Sequence[Clip], val: Sequence[Clip], weights_2d: Path, *settings: object
-) -> str:
-    """A name for a study: another one as soon as clips, weights or params differ."""
-    digest = hashlib.sha256(weights_2d.read_bytes() if weights_2d.exists() else b"")
-    clips = [(clip.clip_id, clip.label_id) for clip in (*train, *val)]
-    digest.update(repr((clips, *settings)).encode())
-    return digest.hexdigest()[:16]
-
-
-def clean_journal(study: optuna.Study) -> str:
-    """The finished trials as an Optuna journal, without times and worker names.
-
-    The journal of the run itself differs from run to run; this one is the same for the same trials,
-    and ``optuna.load_study`` and Optuna's dashboard read it just as well.
+    Raises:
+        TrainingError: a training that cannot go on, other than by a NaN.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "study.log"
-        copy = optuna.create_study(
-            study_name=NAME,
-            storage=JournalStorage(JournalFileBackend(str(path))),
-            direction="maximize",
+    if parallel.world() > 1:
+        raise TrainingError(
+            "tune: trials run side by side, each on one device: set tune.workers in params.yaml and "
+            "start it without torchrun"
         )
-        for trial in finished(study):
-            copy.add_trial(
-                optuna.trial.create_trial(
-                    params=trial.params,
-                    distributions=trial.distributions,
-                    value=trial.value,
-                    user_attrs=trial.user_attrs,
-                )
-            )
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    for line in lines:
-        line["worker_id"] = "worker"
-        for key in line:
-            if key.startswith("datetime"):
-                line[key] = "2000-01-01T00:00:00.000000"
-    return "".join(json.dumps(line) + "\n" for line in lines)
+    study = open_study(storage_of(journal, task.params.storage), name_of(task), task.params)
+    spawn = multiprocessing.get_context("spawn")
+    count = task.params.workers
+    others = [spawn.Process(target=_help, args=(journal, task, k)) for k in range(1, count)]
+    for other in others:
+        other.start()
+    try:
+        _take_turns(study, task, number=0)
+        for other in others:
+            other.join()
+    finally:
+        for other in others:
+            other.terminate()
+    return study
+
+
+def _help(journal: Path, task: Task, number: int) -> None:
+    study = open_study(storage_of(journal, task.params.storage), name_of(task), task.params)
+    _take_turns(study, task, number)
+
+
+def _take_turns(study: optuna.Study, task: Task, number: int) -> None:
+    """Run trials until none is left; ``number`` is this worker's among those of this machine."""
+    params, settings = task.params, task.settings
+    if params.workers > 1:
+        share = max(machine.cores(settings.workers) // params.workers, 1)
+        settings = settings.model_copy(update={"workers": share})
+        if torch.cuda.is_available():
+            torch.cuda.set_device(number % torch.cuda.device_count())
+        else:
+            torch.set_num_threads(max(machine.cores() // params.workers, 1))
+    while True:
+        release_abandoned(study)
+        trials = study.get_trials(deepcopy=False)
+        done = sum(trial.state in DONE for trial in trials)
+        running = sum(trial.state == TrialState.RUNNING for trial in trials)
+        if done >= params.trials:
+            return
+        if done + running >= params.trials:
+            time.sleep(1)
+            continue
+        own = (number,) if number else ()
+        seed = derive(params.seed, "trial", done + running, *own) % 2**32
+        study.sampler = _sampler(params, seed)
+        trial = study.ask()
+        before = [t for t in study.get_trials(deepcopy=False) if t.number < trial.number]
+        taken = sum(t.state in (*DONE, TrialState.RUNNING) for t in before)
+        if taken >= params.trials:  # another worker has taken the last one at the same moment
+            study.tell(trial, state=TrialState.FAIL)
+            continue
+        with _alive(trial):
+            if "slot" not in trial.user_attrs:
+                trial.set_user_attr("slot", taken)
+            _run_trial(study, trial, task, settings)
+
+
+def _run_trial(study: optuna.Study, trial: Trial, task: Task, settings: Machine) -> None:
+    params, slot = task.params, trial.user_attrs["slot"]
+    chosen = suggest(trial, params)
+    shown = {k: f"{v:.3g}" if isinstance(v, float) else v for k, v in chosen.items()}
+    print(
+        f"trial {slot}: {', '.join(f'{key} {value}' for key, value in shown.items())}", flush=True
+    )
+    net = stream_net(
+        params.stream, len(task.labels), task.weights_2d, task.train_params, chosen["dropout"]
+    )
+    recipe = stream_recipe(task.train_params, chosen, params.epochs, params.batch_size)
+    history: list[dict[str, float]] = []
+    pruned = False
+
+    def on_epoch(row: dict[str, float]) -> bool:
+        nonlocal pruned
+        history.append(row)
+        trial.report(row["val_top1"], int(row["epoch"]))
+        pruned = trial.should_prune() and row["epoch"] < params.epochs
+        return pruned
+
+    value = 0.0
+    try:
+        result = train_classifier(
+            net,
+            len(task.labels),
+            task.train,
+            task.val,
+            input_spec(params.stream, task.size, net.native),
+            recipe,
+            f"tune-{slot}",
+            settings,
+            limit=params.clips,
+            augmentation=stream_augmentation(task.train_params, chosen),
+            on_epoch=on_epoch,
+            dvclive=False,
+        )
+        told = {int(row["epoch"]) for row in history}
+        history, value = result.history, result.best["val_top1"]
+        for row in history:  # of an earlier run that was cut off
+            if int(row["epoch"]) not in told:
+                trial.report(row["val_top1"], int(row["epoch"]))
+    except NotANumberError as error:
+        print(f"trial {slot}: {error}", flush=True)
+    trial.set_user_attr("history", history)
+    if pruned:
+        study.tell(trial, state=TrialState.PRUNED)
+    else:
+        study.tell(trial, value)
+
+
+@contextmanager
+def _alive(trial: Trial) -> Iterator[None]:
+    """Give a sign of life now and then, so that nobody else takes the trial for abandoned."""
+    over = threading.Event()
+
+    def beat() -> None:
+        while True:
+            sign = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
+            trial.set_user_attr("alive", sign)
+            if over.wait(BEAT):
+                return
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def release_abandoned(study: optuna.Study) -> None:
+    """Put trials whose worker is gone back into the queue, with their hyperparameters."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if not _abandoned(trial):
+            continue
+        try:
+            study.tell(trial.number, state=TrialState.FAIL)
+        except (UpdateFinishedTrialError, ValueError):  # finished or put back by another meanwhile
+            continue
+        chosen = trial.system_attrs.get("fixed_params", trial.params)
+        attributes = {key: trial.user_attrs[key] for key in ("slot",) if key in trial.user_attrs}
+        study.enqueue_trial(chosen, user_attrs=attributes)
+
+
+def _abandoned(trial: FrozenTrial) -> bool:
+    sign = trial.user_attrs.get("alive")
+    if sign is None:
+        started = trial.datetime_start
+        return started is not None and time.time() - started.timestamp() > LEASE
+    if sign["host"] == socket.gethostname():
+        return sign["pid"] == os.getpid() or not Path(f"/proc/{sign['pid']}").exists()
+    return time.time() - float(sign["time"]) > LEASE

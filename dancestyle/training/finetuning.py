@@ -7,8 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from dancestyle.clips import Clip
 from dancestyle.params import Finetune, FinetuneRun, Input, Machine
+from dancestyle.seeds import derive
 from dancestyle.training.checkpoints import ModelMeta, load_model, save_model
 from dancestyle.training.fit import FitResult
 from dancestyle.training.module import TrainingError
@@ -110,6 +113,7 @@ def finetune(
     model = load_model(pretrained)
     net = model.net
     recipe = run_recipe(params, run, best, net.stage_names())
+    torch.manual_seed(derive(params.seed, "head", name))
     net.reset_head(len(labels))
     net.freeze(net.stages_up_to(run.freeze), norm=params.freeze_norm)
     spec = input_spec(model.meta.modality, size, net.native)

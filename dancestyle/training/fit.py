@@ -135,15 +135,23 @@ class _Keeper(pl.Callback):
 
 
 def fingerprint(*parts: Any) -> str:
-    """A name for a training: the same for the same weights, data and recipe."""
+    """A name for a training: the same for the same net, frozen alike, data and recipe."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, nn.Module):
+            net, frozen = part, _frozen_parts(part)
             part = {key: value.cpu().contiguous() for key, value in part.state_dict().items()}
             digest.update(to_bytes(part))
+            digest.update(repr((net, frozen)).encode())
         else:
             digest.update(repr(part).encode())
     return digest.hexdigest()[:16]
+
+
+def _frozen_parts(net: nn.Module) -> list[str]:
+    """Parameters without a gradient, and modules in evaluation mode within a net in training."""
+    still = [name for name, parameter in net.named_parameters() if not parameter.requires_grad]
+    return still + [name for name, part in net.named_modules() if net.training != part.training]
 
 
 def fit(

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from dancestyle import files, nets
 from dancestyle.clips import Clip
 from dancestyle.nets import checkpoints, kinetics400
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Pretrain
-from dancestyle.seeds import rng
+from dancestyle.seeds import derive, rng
 from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model, save_weights
 from dancestyle.training.data import InputSpec, train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
@@ -55,19 +57,27 @@ def net_name(name: str) -> str:
 
 
 def hold_out(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
-    """Training and validation clips: about 15 % of the videos, each by a draw of its own."""
-    held = {
-        video: rng(seed, "hold out", video).random() < VALIDATION
-        for video in {clip.video_id for clip in clips}
+    """Training and validation clips: about 15 % of the videos, each by a draw of its own.
+
+    Of few videos as many more as it takes to have two clips.
+    """
+    draws = {
+        video: rng(seed, "hold out", video).random() for video in {clip.video_id for clip in clips}
     }
+    held: set[str] = set()
+    for video in sorted(draws, key=lambda one: (draws[one], one)):
+        if draws[video] >= VALIDATION and sum(clip.video_id in held for clip in clips) >= 2:
+            break
+        held.add(video)
     return (
-        [clip for clip in clips if not held[clip.video_id]],
-        [clip for clip in clips if held[clip.video_id]],
+        [clip for clip in clips if clip.video_id not in held],
+        [clip for clip in clips if clip.video_id in held],
     )
 
 
 def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: Path) -> FitResult:
     """Train ``inception_2d`` or ``resnet_2d`` on the stills and write its weights."""
+    torch.manual_seed(derive(params.seed, "net", name))
     net = net_2d(KINDS_2D[name], OUTPUTS)
     epochs = params.stills_epochs if name == "inception_2d" else params.stills_r50_epochs
     recipe = Recipe(
@@ -109,6 +119,7 @@ def train_actions(
     out: Path,
 ) -> FitResult:
     """Train a 3D net on general actions; ``r50`` and ``r50_nl`` inflated from the 2D ResNet-50."""
+    torch.manual_seed(derive(params.seed, "net", name))
     net = nets.create(net_name(name), len(labels), dropout=0.2)
     if name in NETS_3D:
         inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)

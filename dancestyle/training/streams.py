@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from dancestyle import nets
@@ -13,8 +15,9 @@ from dancestyle.clips import Clip
 from dancestyle.nets.base import VideoNet
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Train
+from dancestyle.seeds import derive
 from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model
-from dancestyle.training.data import CHANNELS
+from dancestyle.training.data import CHANNELS, Augmentation
 from dancestyle.training.fit import FitResult
 from dancestyle.training.module import TrainingError
 from dancestyle.training.recipe import Recipe
@@ -28,16 +31,31 @@ from dancestyle.training.tasks import (
 
 NET = "i3d_inception"
 
+# What tuning may find besides these three: options of the recipe, and of the augmentation.
+FOUND = ("lr", "dropout", "optimiser")
+OF_RECIPE = (
+    "weight_decay",
+    "batch_size",
+    "label_smoothing",
+    "head_multiplier",
+    "schedule",
+    "momentum",
+    "warm_up",
+    "clip_gradient",
+)
+OF_AUGMENTATION = ("smallest_crop", "mirror", "jitter", "saturation", "noise")
+
 
 def read_best(path: Path | str) -> dict[str, Any]:
-    """The hyperparameters that ``tune`` wrote: lr, dropout, optimiser.
+    """The hyperparameters that ``tune`` wrote: lr, dropout, optimiser, and what else it searched.
 
     Raises:
         TrainingError: the file is missing or lacks one of them.
     """
     try:
         best = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-        return {key: best[key] for key in ("lr", "dropout", "optimiser")}
+        more = [key for key in (*OF_RECIPE, *OF_AUGMENTATION) if key in best]
+        return {key: best[key] for key in (*FOUND, *more)}
     except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
         raise TrainingError(f"{path}: not what the tune stage writes ({error}); run it") from None
 
@@ -45,7 +63,8 @@ def read_best(path: Path | str) -> dict[str, Any]:
 def stream_net(
     modality: str, num_classes: int, weights_2d: Path | str, params: Train, dropout: float
 ) -> VideoNet:
-    """The Inception-v1 I3D of a stream, inflated from 2D weights."""
+    """The Inception-v1 I3D of a stream, inflated from 2D weights; ``train.seed`` draws the rest."""
+    torch.manual_seed(derive(params.seed, "net"))
     net = nets.create(NET, num_classes, in_channels=CHANNELS[modality], dropout=dropout)
     inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
     # Statistics of images say nothing of flow, so there the norm learns its own.
@@ -54,8 +73,8 @@ def stream_net(
 
 
 def stream_recipe(params: Train, best: Mapping[str, Any], epochs: int, batch_size: int) -> Recipe:
-    """The recipe of a stream with the given learning rate and optimiser."""
-    return Recipe(
+    """The recipe of a stream with the given learning rate and optimiser, and what else was found."""
+    recipe = Recipe(
         seed=params.seed,
         epochs=epochs,
         batch_size=batch_size,
@@ -68,6 +87,13 @@ def stream_recipe(params: Train, best: Mapping[str, Any], epochs: int, batch_siz
         milestones=tuple(params.milestones),
         **loop_options(params.loop),
     )
+    return replace(recipe, **{key: best[key] for key in OF_RECIPE if key in best})
+
+
+def stream_augmentation(params: Train, best: Mapping[str, Any]) -> Augmentation:
+    """The random changes that params ask for, those that were tuned in their place."""
+    found = {key: best[key] for key in OF_AUGMENTATION if key in best}
+    return replace(augmentation_of(params.augmentation), **found)
 
 
 def train_stream(
@@ -100,7 +126,7 @@ def train_stream(
         recipe,
         f"i3d_{modality}",
         settings,
-        augmentation=augmentation_of(params.augmentation),
+        augmentation=stream_augmentation(params, best),
     )
     about = clip_facts(train)
     if modality == "flow":

@@ -65,10 +65,11 @@ def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:
     Raises:
         TrainingError: naming the stage and what to change.
     """
-    for name, clips in (("train", train), ("validation", val)):
+    for name, key, clips in (("training", "train", train), ("validation", "val", val)):
         if len(clips) < 2:
             raise TrainingError(
-                f"{where}: {len(clips)} {name} clips are too few; raise split.{name[:5]} or add videos"
+                f"{where}: {len(clips)} {name} clips are too few; raise the share of split.{key} in "
+                "params.yaml, or add videos"
             )
     both = {clip.clip_id for clip in train} & {clip.clip_id for clip in val}
     if both:
