@@ -282,6 +282,7 @@ def _player(prediction: Prediction) -> str:
     colours = {style: COLOURS[min(n, 7)] for n, (style, _) in enumerate(_by_time(prediction))}
     parts = []
     for part in prediction.stretches:
+        width = _percent((part.end - part.start) / seconds)
         what = (
             f"{clock(part.start)} to {clock(part.end)}: {part.style}, {_percent(part.probability)}"
         )
