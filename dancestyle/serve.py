@@ -180,8 +180,8 @@ def _page(predictor: Predictor, limits: Limits, turn: asyncio.Lock) -> None:
         ui.html("<h1>Dancing in Style</h1>", sanitize=False)
         ui.label(
             f"{models}; {len(predictor.labels)} styles. Up to {limits.size / 1e6:.0f} MB and "
-            f"{limits.seconds / 60:g} minutes of video. Nothing leaves this machine, and the file is deleted "
-            "when it has been looked at."
+            f"{limits.seconds / 60:g} minutes of video. Nothing leaves this machine, and the file is "
+            "deleted when it has been looked at."
         ).classes("soft")
         upload = ui.upload(
             label="Drop a video here, or press + to choose one",
