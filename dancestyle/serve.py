@@ -227,8 +227,9 @@ def _page(predictor: Predictor, limits: Limits, turn: asyncio.Lock) -> None:
                 await event.file.save(path)
                 async with turn:
                     looked = await background.io_bound(look, predictor, path, note)
-            with results:
-                _show(name, looked)
+            if looked is not None:  # None where the server is being stopped
+                with results:
+                    _show(name, looked)
         except (VideoError, PredictError) as error:
             reason = error.reason if isinstance(error, VideoError) else str(error)
             message.set_text(f"{name}: {reason}")
