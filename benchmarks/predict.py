@@ -8,7 +8,7 @@ and at the study's.
 Evaluation: clips a second of the I3D ResNet-50 over 10 views (32 frames every 2nd, 224 x 224) of one
 clip of the dataset, reading included. FOLDER is a checkout of MMAction2, whose own transforms and whose
 own net of the same architecture then look at the same views of the same file (they need decord,
-mmengine and mmcv or mmcv-lite 2.1).
+mmengine, einops and mmcv or mmcv-lite 2.1).
 """
 
 from __future__ import annotations
