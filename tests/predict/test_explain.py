@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import LABELS, SIDE, make_model, picture
+from small_models import LABELS, SIDE, make_model, picture
 
 from dancestyle import nets
 from dancestyle.explain import ExplainError, class_map, explain
