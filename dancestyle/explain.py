@@ -156,7 +156,8 @@ def _piece(predictor: Predictor, images: np.ndarray, label: int) -> Array:
                 place = np.minimum(at + step, len(images) - 1)
                 np.add.at(total, place, values)
                 np.add.at(count, place, 1)
-    return _filled(total / np.maximum(count, 1), count[:, 0, 0] > 0)
+    mean = (total / np.maximum(count, 1)).astype(np.float32)
+    return _filled(mean, count[:, 0, 0] > 0)
 
 
 def _filled(heat: Array, known: npt.NDArray[np.bool_]) -> Array:

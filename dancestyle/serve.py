@@ -56,7 +56,7 @@ video { width: 100%; max-height: 60vh; background: #000; border-radius: .5rem; d
 .line i { position: absolute; top: 0; bottom: 0; width: 3px; background: #fff; left: 0;
   box-shadow: 0 0 3px #000; pointer-events: none; }
 .speaks svg { width: 100%; height: 3.5rem; display: block; }
-.share { display: grid; grid-template-columns: minmax(7rem, 14rem) 1fr 4.5rem; gap: .3rem .75rem;
+.share { display: grid; grid-template-columns: fit-content(12rem) 1fr 4rem; gap: .3rem .75rem;
   align-items: center; width: 100%; }
 .share b { font-weight: 500; }
 .share div { height: .8rem; border-radius: .2rem; background: #1b87c9; }
@@ -180,8 +180,8 @@ def _page(predictor: Predictor, limits: Limits, turn: asyncio.Lock) -> None:
         ui.html("<h1>Dancing in Style</h1>", sanitize=False)
         ui.label(
             f"{models}; {len(predictor.labels)} styles. Up to {limits.size / 1e6:.0f} MB and "
-            f"{clock(limits.seconds)} of video. Nothing leaves this machine, and the file is deleted "
-            "when it has been looked at."
+            f"{limits.seconds / 60:g} minutes of video. Nothing leaves this machine, and the file is "
+            "deleted when it has been looked at."
         ).classes("soft")
         upload = ui.upload(
             label="Drop a video here, or press + to choose one",
@@ -227,8 +227,9 @@ def _page(predictor: Predictor, limits: Limits, turn: asyncio.Lock) -> None:
                 await event.file.save(path)
                 async with turn:
                     looked = await background.io_bound(look, predictor, path, note)
-            with results:
-                _show(name, looked)
+            if looked is not None:  # None where the server is being stopped
+                with results:
+                    _show(name, looked)
         except (VideoError, PredictError) as error:
             reason = error.reason if isinstance(error, VideoError) else str(error)
             message.set_text(f"{name}: {reason}")
@@ -282,6 +283,7 @@ def _player(prediction: Prediction) -> str:
     colours = {style: COLOURS[min(n, 7)] for n, (style, _) in enumerate(_by_time(prediction))}
     parts = []
     for part in prediction.stretches:
+        width = _percent((part.end - part.start) / seconds)
         what = (
             f"{clock(part.start)} to {clock(part.end)}: {part.style}, {_percent(part.probability)}"
         )

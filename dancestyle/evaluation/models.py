@@ -15,6 +15,7 @@ import torch
 from dancestyle.clips import Clip
 from dancestyle.evaluation import general, views
 from dancestyle.evaluation.predictions import Predictions, table
+from dancestyle.evaluation.views import Average
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import LoadedModel, load_model
 from dancestyle.training.data import FLOW_DIR, InputSpec, load_views, of_all_frames
@@ -43,7 +44,7 @@ class Views:
     views: Literal["spread", "all"] = "spread"
     num_clips: int = 3
     num_crops: int = 1
-    average: views.Average = "probabilities"
+    average: Average = "probabilities"
     batch_size: int = 8
     precision: str = "auto"
     flow_dir: Path = FLOW_DIR

@@ -58,7 +58,11 @@ def commit(root: Path) -> dict[str, Any]:
 def machine() -> dict[str, Any]:
     """Processor, cores that may be used, memory, GPUs and system."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {"processor": _processor(), "cores": cores, "system": platform.platform(terse=True)}
+    found: dict[str, Any] = {
+        "processor": _processor(),
+        "cores": cores,
+        "system": platform.platform(terse=True),
+    }
     if hasattr(os, "sysconf"):
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         found["memory_gib"] = round(memory / 2**30, 1)

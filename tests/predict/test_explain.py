@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import LABELS, SIDE, make_model, picture
+from small_models import LABELS, SIDE, make_model, picture
 
 from dancestyle import nets
 from dancestyle.explain import ExplainError, class_map, explain
@@ -63,11 +63,9 @@ def test_the_moments_and_places_that_spoke_are_found(tmp_path: Path) -> None:
         frame[4:14, 20:32] = 255
     found = explain(predictor, frames, LABELS[1], most=2)
     assert len(found.seconds) == len(found.scores) == 100
-    lit = (found.seconds >= 1.6) & (found.seconds < 2.6)
-    assert found.scores.max() == pytest.approx(1)
-    assert (
-        found.scores[lit].min() > 2 * found.scores[~lit & (np.abs(found.seconds - 2.1) > 1)].max()
-    )
+    lit = (found.seconds >= 1.7) & (found.seconds < 2.5)  # its edges fall between sampled frames
+    dark = np.abs(found.seconds - 2.1) > 1
+    assert found.scores[lit].min() > 0.9 and np.abs(found.scores[dark]).max() < 0.05
     assert len(found.moments) == 2
     best = max(found.moments, key=lambda one: one.score)
     assert 1.6 <= best.second < 2.6

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import LABELS, make_model
+from small_models import LABELS, make_model
 
 from dancestyle import __main__, card, export, export_command
 from dancestyle.training.checkpoints import load_model

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import FLOW, LABELS, SIDE, make_model, picture
+from small_models import FLOW, LABELS, SIDE, make_model, picture
 
 import dancestyle
 from dancestyle import predict
