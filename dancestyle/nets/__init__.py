@@ -8,6 +8,7 @@ from functools import partial
 from dancestyle.nets.base import NativeInput, VideoNet
 from dancestyle.nets.c3d import C3D
 from dancestyle.nets.conv import guard
+from dancestyle.nets.fast import optimise_for_inference
 from dancestyle.nets.inception_i3d import InceptionI3D
 from dancestyle.nets.pose import PoseNet
 from dancestyle.nets.resnet_i3d import C2DResNet, ResNetI3D, SlowResNet
@@ -59,4 +60,4 @@ def create(
     return net
 
 
-__all__ = ["NativeInput", "VideoNet", "create", "names"]
+__all__ = ["NativeInput", "VideoNet", "create", "names", "optimise_for_inference"]

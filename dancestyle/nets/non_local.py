@@ -47,10 +47,13 @@ class NonLocalBlock(nn.Module):
         # A map of a single row or column cannot be pooled any further.
         return self.pool(x) if min(x.shape[3:]) > 1 else x
 
-    def attention(self, x: Tensor) -> Tensor:
+    def embeddings(self) -> list[nn.Conv3d]:
+        """The convolutions of ``x``: theta, phi and g, or g alone."""
+        return [self.g] if self.mode == "gaussian" else [self.theta, self.phi, self.g]
+
+    def attention(self, theta: Tensor, phi: Tensor) -> Tensor:
         """Weights ``(N, P, Q)`` of the Q sub-sampled positions for each of the P positions."""
-        theta = (x if self.mode == "gaussian" else self.theta(x)).flatten(2)  # (N, C', P)
-        phi = self._sub(x if self.mode == "gaussian" else self.phi(x)).flatten(2)  # (N, C', Q)
+        theta, phi = theta.flatten(2), self._sub(phi).flatten(2)  # (N, C', P), (N, C', Q)
         if self.mode == "concatenation":
             p, q = theta.shape[2], phi.shape[2]
             pairs = torch.cat(
@@ -60,8 +63,13 @@ class NonLocalBlock(nn.Module):
         scores = theta.transpose(1, 2) @ phi
         return scores / phi.shape[2] if self.mode == "dot_product" else scores.softmax(dim=2)
 
+    def attend(self, theta: Tensor, phi: Tensor, g: Tensor) -> Tensor:
+        """The weighted sum ``(N, C', T, H, W)`` of ``g`` over all positions (equation 1)."""
+        values = self._sub(g).flatten(2)  # (N, C', Q)
+        y = values @ self.attention(theta, phi).transpose(1, 2)  # (N, C', P)
+        return y.unflatten(2, theta.shape[2:])
+
     def forward(self, x: Tensor) -> Tensor:
         """The residual sum."""
-        values = self._sub(self.g(x)).flatten(2)  # (N, C', Q)
-        y = values @ self.attention(x).transpose(1, 2)  # (N, C', P)
-        return x + self.bn(self.out(y.unflatten(2, x.shape[2:])))
+        theta, phi = (x, x) if self.mode == "gaussian" else (self.theta(x), self.phi(x))
+        return x + self.bn(self.out(self.attend(theta, phi, self.g(x))))

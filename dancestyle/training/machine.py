@@ -6,17 +6,7 @@ import os
 
 import torch
 
-
-def has_fast_bf16() -> bool:
-    """Whether bfloat16 is done in hardware: CUDA from Ampere on, or a CPU with AMX or AVX512-BF16.
-
-    Elsewhere it is emulated, and hundreds of times slower than float32.
-    """
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+from dancestyle.nets.fast import has_fast_bf16
 
 
 def precision(wanted: str) -> str:

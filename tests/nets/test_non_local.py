@@ -69,12 +69,13 @@ def test_dot_product_attention_by_hand() -> None:
         block.phi.bias.zero_()
     x = torch.tensor([[[2.0, 3.0], [5.0, 7.0]]]).view(1, 2, 2, 1, 1)  # channels, frames
     expected = torch.tensor([[[2 * 5.0, 2 * 7.0], [3 * 5.0, 3 * 7.0]]]) / 2  # over two positions
-    torch.testing.assert_close(block.attention(x), expected)
+    torch.testing.assert_close(block.attention(block.theta(x), block.phi(x)), expected)
 
 
 @pytest.mark.parametrize("mode", ["gaussian", "embedded_gaussian"])
 def test_gaussian_attention_sums_to_one(mode: str) -> None:
-    attention = weighted(NonLocalBlock(4, mode)).attention(torch.randn(2, 4, 3, 4, 4))
+    theta, phi = torch.randn(2, 2, 4, 3, 4, 4)
+    attention = weighted(NonLocalBlock(4, mode)).attention(theta, phi)
     assert attention.shape == (2, 3 * 4 * 4, 3 * 2 * 2)
     torch.testing.assert_close(attention.sum(dim=2), torch.ones(2, 48))
 

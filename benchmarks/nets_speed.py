@@ -1,0 +1,283 @@
+"""How fast are our nets, forward and in a training step, beside their peers'?
+
+    python benchmarks/nets_speed.py [--peers FOLDER] [--deps FOLDER] [--case WORDS]
+        [--mode inference | training | memory] [--rounds N] [--compile]
+
+FOLDER is as for ``nets_parity.py``; a peer that is not there is said so, and our rows are then
+compared with our own plain net. One case (a net at a shape) is one table: the peer in float32 eager
+as it is shipped, and a row for each of our settings; all of them live in this process, take turns
+round by round, and the median is shown, with GFLOP/s (a multiply and an add are two, a backward
+pass counts twice) and the share of the largest matrix product's rate, measured in the same run.
+``memory`` runs each contender's training step in a process of its own and shows how far its
+resident memory rose above what it was before the net was made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import nets_parity
+
+from dancestyle import nets
+from dancestyle.training import machine
+
+CLASSES = 400
+
+
+@dataclass(frozen=True)
+class Case:
+    """A net at a shape, and the peer's net that it is compared with."""
+
+    peer: str
+    what: str
+    net: str
+    shape: tuple[int, int, int, int, int]
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        n, c, t, h, w = self.shape
+        return f"{self.peer} {self.what}, {t}x{h}x{w}, batch {n}"
+
+
+CASES = (
+    Case("pytorch-i3d", "3 channels", "i3d_inception", (1, 3, 64, 224, 224)),
+    Case("pytorch-i3d", "3 channels", "i3d_inception", (8, 3, 16, 64, 64)),
+    Case("mmaction2", "I3D R50", "i3d_r50", (1, 3, 32, 224, 224)),
+    Case("mmaction2", "I3D R50", "i3d_r50", (8, 3, 16, 64, 64)),
+    Case("mmaction2", "I3D R50 dot_product", "i3d_r50_nl", (1, 3, 32, 224, 224)),
+    Case(
+        "pytorchvideo",
+        "i3d_r50",
+        "i3d_r50",
+        (2, 3, 8, 224, 224),
+        {"time_strides": (1, 1, 2)},
+    ),
+)
+CHECKOUTS = {
+    "pytorch-i3d": ("pytorch-i3d",),
+    "mmaction2": ("mmaction2", "mmcv", "mmengine"),
+    "pytorchvideo": ("pytorchvideo",),
+}
+
+Run = Callable[[], object]
+
+
+def their_net(case: Case, folder: Path | None) -> tuple[nn.Module, Any] | None:
+    """The peer's net and how it is run, or None where it is not there."""
+    checkouts = CHECKOUTS[case.peer]
+    if folder is None or not all((folder / name).is_dir() for name in checkouts):
+        return None
+    for name in checkouts:
+        if str(folder / name) not in sys.path:
+            sys.path.insert(0, str(folder / name))
+    makers = {
+        "pytorch-i3d": nets_parity.piergiaj,
+        "mmaction2": lambda: nets_parity.mmaction2(folder / "mmaction2"),
+        "pytorchvideo": nets_parity.pytorchvideo,
+    }
+    for theirs in makers[case.peer]():
+        if theirs.what == case.what:
+            return theirs.make(), theirs.run
+    raise LookupError(f"{case.peer} has no '{case.what}'")
+
+
+def our_net(case: Case) -> nn.Module:
+    """A fresh net of ours."""
+    return nets.create(case.net, CLASSES, in_channels=case.shape[1], **case.options)
+
+
+def inference_runs(case: Case, theirs: Any, compiled: bool) -> dict[str, Run]:
+    """What takes turns at a forward pass: name, and the pass itself."""
+    x = torch.randn(case.shape)
+    last = x.to(memory_format=torch.channels_last_3d)
+    plain = our_net(case).eval()
+    laid_out = machine.fast_layout(copy.deepcopy(plain))
+    runs: dict[str, Run] = {}
+    if theirs is not None:
+        net, run = theirs
+        net.eval()
+        runs["theirs, fp32"] = lambda: run(net, x)
+
+    def autocast() -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            return laid_out(last)
+
+    runs["ours, fp32"] = lambda: plain(x)
+    runs["ours, fp32, channels-last"] = lambda: laid_out(last)
+    runs["ours, bf16 autocast, channels-last"] = autocast
+    # Made by a function, so that each keeps its own net.
+    for label, precision, compile in (
+        ("ours, optimised, fp32", "fp32", False),
+        ("ours, optimised, bf16", "bf16", False),
+        *([("ours, optimised, bf16, compiled", "bf16", True)] if compiled else []),
+    ):
+        fast = nets.optimise_for_inference(plain, precision, compile)
+        runs[label] = lambda fast=fast: fast(x)
+    return runs
+
+
+def training_runs(case: Case, theirs: Any, only: str = "") -> dict[str, Run]:
+    """What takes turns at a training step: forward, loss, backward; the optimiser is left out."""
+    x, y = torch.randn(case.shape), torch.arange(case.shape[0])
+
+    def step(net: nn.Module, run: Callable[[nn.Module, Tensor], Tensor], bf16: bool) -> Run:
+        def once() -> None:
+            net.zero_grad(set_to_none=True)
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                logits = run(net, x)
+            F.cross_entropy(logits.float(), y).backward()
+
+        return once
+
+    def ours(fast: bool, bf16: bool) -> Run:
+        net = our_net(case).train()
+        return step(machine.fast_layout(net) if fast else net, lambda n, x: n(x), bf16)
+
+    makers: dict[str, Callable[[], Run]] = {}
+    if theirs is not None:
+        makers["theirs, fp32"] = lambda: step(theirs[0].train(), theirs[1], False)
+    makers["ours, fp32"] = lambda: ours(False, False)
+    makers["ours, fp32, channels-last"] = lambda: ours(True, False)
+    makers["ours, bf16, channels-last (as training runs)"] = lambda: ours(True, True)
+    return {name: make() for name, make in makers.items() if only in ("", name)}
+
+
+def seconds(run: Run) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def in_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
+    """Median seconds of each, after one call that does not count."""
+    for run in runs.values():
+        run()
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, run in runs.items():
+            times[name].append(seconds(run))
+    return {name: median(own) for name, own in times.items()}
+
+
+def gigaflop(case: Case) -> float:
+    """Multiplications and additions of a forward pass of our net, in convolutions and layers."""
+    total = 0
+
+    def count(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        nonlocal total
+        weight = module.weight
+        assert isinstance(weight, Tensor)
+        total += 2 * output.numel() * weight.numel() // len(weight)
+
+    with torch.device("meta"):
+        net = our_net(case).eval()
+        for module in net.modules():
+            if isinstance(module, nn.Conv3d | nn.Linear):
+                module.register_forward_hook(count)
+        net(torch.empty(case.shape))
+    return total / 1e9
+
+
+def gemm_rate(dtype: torch.dtype, size: int = 3072) -> float:
+    """GFLOP/s of the best of a few products of square matrices."""
+    a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(4)) / 1e9
+
+
+def table(case: Case, times: dict[str, float], flops: float) -> list[str]:
+    """Markdown rows: time, ratio to the first, rate, share of the matrix product's rate."""
+    peak = {"fp32": gemm_rate(torch.float32), "bf16": gemm_rate(torch.bfloat16)}
+    lines = ["| | ms | times as fast | GFLOP/s | of GEMM |", "|---|---|---|---|---|"]
+    first = next(iter(times.values()))
+    for name, own in times.items():
+        kind = "bf16" if "bf16" in name else "fp32"
+        lines.append(
+            f"| {name} | {own * 1e3:.0f} | {first / own:.2f} | {flops / own:.0f} |"
+            f" {flops / own / peak[kind]:.0%} |"
+        )
+    lines.append("")
+    lines.append(f"GEMM: {peak['fp32']:.0f} GFLOP/s fp32, {peak['bf16']:.0f} bf16.")
+    return lines
+
+
+def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) -> list[str]:
+    """Markdown rows: peak memory of a training step of each, and its share of the first's."""
+    rows, first = ["| | MB | of the first |", "|---|---|---|"], 0.0
+    for name in names:
+        command = [sys.executable, __file__, "--case", str(case), "--alone", name]
+        for option in ("peers", "deps"):
+            if getattr(arguments, option):
+                command += [f"--{option}", str(getattr(arguments, option))]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        used = float(output.split()[-1])
+        first = first or used
+        rows.append(f"| {name} | {used:.0f} | {used / first:.0%} |")
+    return rows
+
+
+def alone(case: Case, folder: Path | None, name: str) -> float:
+    """Megabytes that the resident memory rose by in two training steps."""
+    theirs = their_net(case, folder) if name.startswith("theirs") else None
+    torch.randn(64, 64) @ torch.randn(64, 64)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    run = training_runs(case, theirs, name)[name]
+    run()
+    run()
+    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def main() -> None:
+    """Print a table for each case that the words choose."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--peers", type=Path, help="folder with the peers' checkouts")
+    parser.add_argument("--deps", type=Path, help="folder with the packages that they import")
+    parser.add_argument("--case", default="", help="only cases whose title has this")
+    parser.add_argument("--mode", choices=("inference", "training", "memory"), default="inference")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--compile", action="store_true", help="a row for the compiled net too")
+    parser.add_argument("--alone", default="", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.deps:
+        sys.path.append(str(arguments.deps))
+    torch.manual_seed(0)
+    for case in CASES:
+        if arguments.case not in str(case):
+            continue
+        if arguments.alone:
+            print(alone(case, arguments.peers, arguments.alone))
+            return
+        theirs = their_net(case, arguments.peers)
+        print(f"### {case}: {arguments.mode}, {torch.get_num_threads()} threads\n")
+        if theirs is None:
+            print(f"{case.peer}: not there, so the first row is our own.\n")
+        if arguments.mode == "inference":
+            with torch.inference_mode():
+                times = in_turns(inference_runs(case, theirs, arguments.compile), arguments.rounds)
+            lines = table(case, times, gigaflop(case))
+        elif arguments.mode == "training":
+            times = in_turns(training_runs(case, theirs), arguments.rounds)
+            lines = table(case, times, 3 * gigaflop(case))
+        else:
+            lines = memory_table(case, arguments, list(training_runs(case, theirs)))
+        print("\n".join(lines), end="\n\n", flush=True)
+
+
+if __name__ == "__main__":
+    main()
