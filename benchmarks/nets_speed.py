@@ -51,7 +51,7 @@ class Case:
     options: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        n, c, t, h, w = self.shape
+        n, _, t, h, w = self.shape
         return f"{self.peer} {self.what}, {t}x{h}x{w}, batch {n}"
 
 

@@ -282,6 +282,7 @@ class Pretrain(Section):
     stills_batch_size: Positive
     stills_lr: Rate
     epochs: Count
+    non_local_epochs: Count
     batch_size: Positive
     lr: Rate
     stills_r50_epochs: Count
@@ -297,6 +298,7 @@ class Train(Section):
 
     seed: int
     epochs: Positive
+    flow_epochs: Positive | None
     batch_size: Positive
     schedule: Literal["constant", "one_cycle", "cosine", "multistep"]
     inflation: Literal["spread", "centre"]

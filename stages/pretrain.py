@@ -41,7 +41,7 @@ def main(name: str) -> None:
         name,
         actions,
         labels_of(actions),
-        OUT / "resnet_2d.ckpt",
+        OUT / ("r50.ckpt" if name == "r50_nl" else "resnet_2d.ckpt"),
         config,
         size,
         settings,

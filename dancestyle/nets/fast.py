@@ -73,7 +73,7 @@ class FastNet(nn.Module):
         with torch.no_grad():
             body = copy.deepcopy(net).eval().requires_grad_(False)
             self.head = body.head
-            body.head = nn.Identity()
+            body.add_module("head", nn.Identity())
             _rewrite(body)
             for module in body.modules():
                 # BatchNorm that no convolution could take keeps float32: its scales are steep.

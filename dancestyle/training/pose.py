@@ -16,6 +16,7 @@ import torchvision
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 from torchmetrics import MeanMetric
+from torchvision.models.resnet import Bottleneck
 
 from dancestyle.nets.base import initialise
 from dancestyle.seeds import rng
@@ -45,6 +46,11 @@ def net_2d(kind: str, outputs: int) -> nn.Module:
     else:
         raise ValueError(f"no 2D net '{kind}'; there are: inception, resnet")
     initialise(net)
+    for module in net.modules():
+        # A residual block begins as the identity, so that a deep net learns from the first steps
+        # (Goyal et al. 2017, section 5.1).
+        if isinstance(module, Bottleneck):
+            nn.init.zeros_(module.bn3.weight)
     return net
 
 

@@ -15,10 +15,18 @@ import torch
 from dancestyle import files, nets
 from dancestyle.clips import Clip
 from dancestyle.nets import checkpoints, kinetics400
+from dancestyle.nets.base import VideoNet
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Pretrain
 from dancestyle.seeds import derive, rng
-from dancestyle.training.checkpoints import ModelMeta, read_weights, save_model, save_weights
+from dancestyle.training.checkpoints import (
+    CheckpointError,
+    ModelMeta,
+    load_model,
+    read_weights,
+    save_model,
+    save_weights,
+)
 from dancestyle.training.data import InputSpec, train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
 from dancestyle.training.module import TrainingError
@@ -112,21 +120,28 @@ def train_actions(
     name: str,
     clips: Sequence[Clip],
     labels: Sequence[str],
-    weights_2d: Path,
+    start: Path,
     params: Pretrain,
     size: Input,
     settings: Machine,
     out: Path,
 ) -> FitResult:
-    """Train a 3D net on general actions; ``r50`` and ``r50_nl`` inflated from the 2D ResNet-50."""
+    """Train a 3D net on general actions.
+
+    ``r50`` is inflated from the 2D ResNet-50 in the file ``start``. ``r50_nl`` goes on from the
+    ``r50`` in that file: its non-local blocks begin as the identity, so that they can be put into a
+    trained net (Wang et al. 2018, section 4.1). Other nets begin afresh.
+    """
     torch.manual_seed(derive(params.seed, "net", name))
     net = nets.create(net_name(name), len(labels), dropout=0.2)
-    if name in NETS_3D:
-        inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
+    if name == "r50":
+        inflate(net, read_weights(start)["state_dict"], params.inflation)
+    elif name == "r50_nl":
+        _begin_with(net, start)
     spec: InputSpec = input_spec("rgb", size, net.native)
     recipe = Recipe(
         seed=params.seed,
-        epochs=params.epochs,
+        epochs=params.non_local_epochs if name == "r50_nl" else params.epochs,
         batch_size=params.batch_size,
         lr=params.lr,
         head_multiplier=params.head_multiplier,
@@ -148,6 +163,17 @@ def train_actions(
     )
     save_model(out, net, ModelMeta(net_name(name), tuple(labels), spec))
     return result
+
+
+def _begin_with(net: VideoNet, start: Path) -> None:
+    """The weights of the ``r50`` in a model file; all but the non-local blocks come from there."""
+    weights = load_model(start).net.state_dict()
+    own = net.state_dict()
+    fitting = {key: value for key, value in weights.items() if value.shape == own[key].shape}
+    lacking = [key for key in own if key not in fitting and "non_local" not in key]
+    if lacking:
+        raise CheckpointError(f"{start}: not an r50 of the same labels; it lacks {lacking[0]}")
+    net.load_state_dict(own | fitting)
 
 
 def convert(name: str, published: str, size: Input, out: Path, metrics: Path, plots: Path) -> None:

@@ -116,7 +116,8 @@ def train_stream(
     """
     net = stream_net(modality, len(labels), weights_2d, params, best["dropout"])
     spec = input_spec(modality, size, net.native)
-    recipe = stream_recipe(params, best, params.epochs, params.batch_size)
+    epochs = (params.flow_epochs if modality == "flow" else None) or params.epochs
+    recipe = stream_recipe(params, best, epochs, params.batch_size)
     result = train_classifier(
         net,
         len(labels),

@@ -313,7 +313,7 @@ def to_rgb(
     rgb = reformatter.reformat(
         frame, target[1], target[0], format="rgb24", interpolation=how, threads=1
     )
-    image = rgb.to_ndarray()
+    image: Image = np.asarray(rgb.to_ndarray(), np.uint8)
     image = np.ascontiguousarray(np.rot90(image, turns)) if turns else image
     return resize(image, size) if size else image
 
@@ -348,17 +348,23 @@ def rgb_batch(
     parts: list[np.ndarray] = []
     frames = iter(frames)
     whole = (0, 0)
+    chosen = (0, 0, 0, 0)
     for first in frames:
         if not parts:
             whole = upright_size(first)
-            box = box or (0, 0, *whole)
-            top, left, height, width = box
-            if min(box) < 0 or 0 in box[2:] or top + height > whole[0] or left + width > whole[1]:
-                raise ValueError(f"box {box} is outside of a picture of {whole[0]} x {whole[1]}")
+            chosen = box or (0, 0, *whole)
+            top, left, height, width = chosen
+            if (
+                min(chosen) < 0
+                or 0 in chosen[2:]
+                or top + height > whole[0]
+                or left + width > whole[1]
+            ):
+                raise ValueError(f"box {chosen} is outside of a picture of {whole[0]} x {whole[1]}")
         most = max(1, min(64, _BATCH // (first.width * first.height)))
         some = [first, *itertools.islice(frames, most - 1)]
         if upright_size(first) == whole and all(_is_plain(frame, first) for frame in some):
-            parts.append(_convert_tall(some, reformatter, box))
+            parts.append(_convert_tall(some, reformatter, chosen))
         else:
             images = [to_rgb(frame, reformatter, whole) for frame in some]
             parts.append(np.stack(images)[:, top : top + height, left : left + width])
@@ -400,4 +406,4 @@ def _convert_tall(
 
 def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
     """A plane's bytes, not copied: uint8 (rows, bytes a row), padding included."""
-    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)

@@ -48,8 +48,10 @@ TINY: dict[str, Any] = {
     "pretrain.stills_epochs": 1,
     "pretrain.stills_batch_size": 8,
     "pretrain.epochs": 1,
+    "pretrain.non_local_epochs": 1,
     "pretrain.freeze_norm": False,  # after a few stills the statistics are not worth keeping
     "train.epochs": 1,
+    "train.flow_epochs": None,
     "finetune.runs": {
         "r50_scheduled": {
             "net": "r50",
