@@ -1,12 +1,14 @@
 """Accuracy over several seeds: ``python -m benchmarks.seeds --seeds 1 2 3``.
 
-For each seed the stages that draw at random in training (pretrain, tune, train, finetune) and all that
-follow run again through DVC, on the same clips; what a seed shares with an earlier run comes out of
-DVC's cache. Writes ``benchmarks/results/seeds.md``: mean and spread of every model's top-1 and mean
+For each seed train and finetune and all that follow run again through DVC, on the same clips, from the
+same pretrained weights (which stand for files that the study downloads) and with the same tuned
+hyperparameters (a choice made once); what a seed shares with an earlier run comes out of DVC's cache.
+Writes ``benchmarks/results/seeds.md``: mean and spread of every model's top-1 and mean
 per-class accuracy, and whether the sample's claims hold.
 
-It works in a temporary clone, so the workspace stays as it is; with two cores it takes about half an
-hour a seed. ``--redo SECTION ...`` names the sections of params.yaml whose ``seed`` changes.
+It works in a temporary clone, so the workspace stays as it is; with two cores it takes about a
+quarter of an hour a seed. ``--redo SECTION ...`` names the sections of params.yaml whose ``seed``
+changes.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import yaml
 
 RESULTS = Path("benchmarks/results/seeds.md")
 RUNS = Path("benchmarks/results/seeds.json")
-SECTIONS = ("pretrain", "tune", "train", "finetune")
+SECTIONS = ("train", "finetune")
 
 
 def run(*command: str, cwd: Path) -> None:
@@ -111,8 +113,13 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "clone"
         run("git", "clone", "--quiet", ".", str(clone), cwd=Path.cwd())
-        cache = Path(".dvc/cache").resolve()
-        run("dvc", "config", "--local", "cache.dir", str(cache), cwd=clone)
+        cache = subprocess.run(
+            [sys.executable, "-m", "dvc", "cache", "dir"],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+        run("dvc", "config", "--local", "cache.dir", str(Path(cache).resolve()), cwd=clone)
         for seed in arguments.seeds:
             if str(seed) in runs:
                 continue
