@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -14,6 +13,7 @@ from dancestyle.progress import progress
 from dancestyle.sample.choreography import ACTIONS, STYLES
 from dancestyle.sample.encode import write_npz
 from dancestyle.sample.performance import Performance, dance_moves, place
+from dancestyle.sample.processes import processes
 from dancestyle.sample.render import Person, render
 from dancestyle.sample.scene import Handling, Image, Look, Place, random_camera
 from dancestyle.sample.skeleton import COCO_INDEX, Body, Moves, joints
@@ -101,5 +101,5 @@ def _map(chunks: list[tuple[int, int, int]], workers: int) -> Iterator[Chunk]:
     if workers == 1:
         yield from map(_chunk, chunks)
         return
-    with ProcessPoolExecutor(workers or None) as pool:
+    with processes(workers) as pool:
         yield from pool.map(_chunk, chunks)

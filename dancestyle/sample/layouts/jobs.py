@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from dancestyle.progress import progress
 from dancestyle.sample.clip import make_clip
 from dancestyle.sample.encode import turn_video, write_jpeg, write_video
+from dancestyle.sample.processes import processes
 from dancestyle.sample.skeleton import COCO
 from dancestyle.seeds import rng as named_rng
 
@@ -144,6 +144,6 @@ def run(work: Callable[[Job], Path], jobs: Sequence[Job], workers: int, desc: st
         for _ in progress(map(work, jobs), total=len(jobs), desc=desc):
             pass
         return
-    with ProcessPoolExecutor(workers or None) as pool:
+    with processes(workers) as pool:
         for _ in progress(pool.map(work, jobs, chunksize=4), total=len(jobs), desc=desc):
             pass
