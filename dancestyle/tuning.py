@@ -264,7 +264,10 @@ def _alive(trial: Trial) -> Iterator[None]:
     def beat() -> None:
         while True:
             sign = {"host": socket.gethostname(), "pid": os.getpid(), "time": time.time()}
-            trial.set_user_attr("alive", sign)
+            try:
+                trial.set_user_attr("alive", sign)
+            except UpdateFinishedTrialError:  # finished, or taken for abandoned, in the meantime
+                return
             if over.wait(BEAT):
                 return
 
