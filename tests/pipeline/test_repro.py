@@ -35,7 +35,7 @@ READERS: dict[str, tuple[str, Any, set[str]]] = {
     "split": ("split.seed", 2, {"split", "report"}),
     "augment": ("augment.share", 0.2, {"augment", "report"}),
     "flow": ("flow.bound", 5.0, TRAIN | {"flow", "report"}),
-    "tune": ("tune.seed", 2, {"tune", "report"}),
+    "tune": ("tune.seed", 7, {"tune", "report"}),
     "actions": ("actions.source.name", "kinetics", {"actions"}),
     "pretrain": ("pretrain.lr", 1e-4, PRETRAIN | {"report"}),
     "train": ("train.epochs", 2, TRAIN | {"tune", "report"}),
