@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +65,15 @@ def table_csv(study: optuna.Study) -> str:
     return text.getvalue()
 
 
-def _cells(values: dict[str, Any]) -> Iterator[str]:
-    for key, value in values.items():
-        if key == "dropout":
-            yield f"{value:.4f}"
-        else:
-            yield f"{value:.6g}" if isinstance(value, float) else str(value)
+def _cells(values: dict[str, Any]) -> list[str]:
+    return [
+        f"{value:.4f}"
+        if key == "dropout"
+        else f"{value:.6g}"
+        if isinstance(value, float)
+        else str(value)
+        for key, value in values.items()
+    ]
 
 
 def write_results(study: optuna.Study, best: Path, metrics: Path, table: Path) -> None:

@@ -60,6 +60,7 @@ def test_the_random_trials_are_those_that_optuna_draws_for_the_seed(tmp_path: Pa
 def test_every_trial_and_epoch_has_a_row(tmp_path: Path) -> None:
     written = results(run(tmp_path), tmp_path)
     rows = list(csv.DictReader(written["trials.csv"].splitlines()))
+    assert not any(None in row.values() or "" in row.values() for row in rows), "every cell"
     assert [(row["trial"], row["epoch"]) for row in rows] == [
         (str(trial), str(epoch)) for trial in range(4) for epoch in (1, 2, 3)
     ]
