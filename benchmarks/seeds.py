@@ -29,10 +29,27 @@ RUNS = Path("benchmarks/results/seeds.json")
 SECTIONS = ("train", "finetune")
 
 
-def run(*command: str, cwd: Path) -> None:
-    """Run a command in ``cwd``, with this interpreter's folder first on the path."""
+def run(*command: str, cwd: Path, capture: bool = False) -> str:
+    """Run a command in ``cwd``, with this interpreter's folder first on the path; what it prints."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    subprocess.run(command, cwd=cwd, check=True, env={**os.environ, "PATH": path})
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        check=True,
+        env={**os.environ, "PATH": path},
+        stdout=subprocess.PIPE if capture else None,
+        text=True,
+    )
+    return done.stdout or ""
+
+
+def clone_with_cache(folder: Path) -> Path:
+    """A clone of this repository in ``folder`` that shares its DVC cache."""
+    clone = folder / "clone"
+    run("git", "clone", "--quiet", ".", str(clone), cwd=Path.cwd())
+    cache = run("dvc", "cache", "dir", cwd=Path.cwd(), capture=True).strip()
+    run("dvc", "config", "--local", "cache.dir", str(Path(cache).resolve()), cwd=clone)
+    return clone
 
 
 def one_seed(clone: Path, seed: int, sections: list[str]) -> dict[str, dict[str, float]]:
@@ -111,15 +128,7 @@ def main() -> None:
     if RUNS.exists():  # a killed benchmark goes on with the seeds that are still to be run
         runs = json.loads(RUNS.read_text(encoding="utf-8"))
     with tempfile.TemporaryDirectory() as folder:
-        clone = Path(folder) / "clone"
-        run("git", "clone", "--quiet", ".", str(clone), cwd=Path.cwd())
-        cache = subprocess.run(
-            [sys.executable, "-m", "dvc", "cache", "dir"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout.strip()
-        run("dvc", "config", "--local", "cache.dir", str(Path(cache).resolve()), cwd=clone)
+        clone = clone_with_cache(Path(folder))
         for seed in arguments.seeds:
             if str(seed) in runs:
                 continue

@@ -213,6 +213,7 @@ class Member:
             except methods.FlowError as error:
                 raise CheckpointError(f"{path}: {error}") from None
         machine.fast_layout(model.net.to(device()))
+        self._ready: dict[str, torch.nn.Module] = {}  # by precision
 
     def views(self, images: np.ndarray, spec: InputSpec, num_clips: int, num_crops: int) -> Tensor:
         """The views (V, C, T, S, S) of a piece uint8 (T, H, W, 3)."""
@@ -242,11 +243,13 @@ class Member:
 
     def logits(self, views: Tensor, precision: str) -> Array:
         """(V, K) of views (V, C, T, S, S)."""
-        found = []
+        if precision not in self._ready:
+            self._ready[precision] = machine.for_inference(self.model.net, precision)
+        net, found = self._ready[precision], []
         for batch in views.split(BATCH):
             batch = batch.to(device()).contiguous(memory_format=torch.channels_last_3d)
             with torch.inference_mode(), machine.autocast(precision):
-                found.append(self.model.net(batch).double().cpu())
+                found.append(net(batch).double().cpu())
         return np.asarray(torch.cat(found).numpy(), dtype=np.float64)
 
 

@@ -59,7 +59,7 @@ def predict(
         ModelError: the model was trained on another label set.
         CheckpointError: the file is missing or not one of ours.
     """
-    model = _load(path)
+    model = load_model(path)
     if list(model.meta.labels) != list(labels):
         raise ModelError(
             f"{path}: trained on {len(model.meta.labels)} labels, the clips have {len(labels)} or "
@@ -79,7 +79,7 @@ def predict_general(
 
     ``train`` gives the class means where its head knows none of the labels.
     """
-    model = _load(path)
+    model = load_model(path)
     if general.known_labels(model.meta.labels, labels):
         probabilities = general.read_head(
             _probabilities(path, model, clips, how), model.meta.labels, labels
@@ -99,12 +99,6 @@ def unseen(clips: Sequence[Clip], trained: Sequence[Clip]) -> list[Clip]:
     return [clip for clip in clips if clip.video_id not in seen]
 
 
-def _load(path: Path | str) -> LoadedModel:
-    model = load_model(path)
-    model.net.to(_device(), memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    return model
-
-
 def _device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
@@ -113,7 +107,7 @@ def _probabilities(
     path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: Views
 ) -> Array:
     return views.predict(
-        model.net,
+        machine.for_inference(model.net.to(_device()), how.precision),
         clips,
         partial(_views_of, spec=model.meta.input, how=how),
         _batch_size(model.meta.input, clips, how),
@@ -125,8 +119,9 @@ def _probabilities(
 
 
 def _features(path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: Views) -> Array:
+    net = machine.for_inference(model.net.to(_device()), how.precision)
     return views.mean_over_views(
-        lambda x: model.net.features(x).float(),
+        lambda x: net.features(x).float(),
         clips,
         partial(_views_of, spec=model.meta.input, how=how),
         _batch_size(model.meta.input, clips, how),

@@ -19,7 +19,7 @@ from torch import Tensor
 from dancestyle.nets.base import VideoNet
 from dancestyle.nets.foreign_keys import SOURCES, recognise, translate
 from dancestyle.nets.inflate import inflate
-from dancestyle.nets.published import PUBLISHED, PublishedFile, find
+from dancestyle.nets.published import PUBLISHED, PublishedFile, find, known
 from dancestyle.nets.resnet_i3d import ResNetI3D
 
 # A ResNet's time strides (first convolution, first pool, pool after res2) leave no trace in the
@@ -209,4 +209,13 @@ def _check_strides(net: VideoNet, path: Path | str, source: str) -> None:
         )
 
 
-__all__ = ["PUBLISHED", "LoadReport", "PublishedFile", "WeightsError", "find", "load", "read"]
+__all__ = [
+    "PUBLISHED",
+    "LoadReport",
+    "PublishedFile",
+    "WeightsError",
+    "find",
+    "known",
+    "load",
+    "read",
+]

@@ -31,13 +31,19 @@ PRECISIONS = ("auto", "bf16", "fp32")
 _NORMS = nn.modules.batchnorm._BatchNorm
 
 
-def has_fast_bf16() -> bool:
+def has_fast_bf16(device: str | None = None) -> bool:
     """Whether bfloat16 is done in hardware: CUDA from Ampere on, or a CPU with AMX or AVX512-BF16.
 
     Elsewhere it is emulated, and hundreds of times slower than float32.
+
+    Args:
+        device: ``cuda``, ``cpu`` or another of torch's; None is CUDA where there is one, else the CPU.
     """
-    if torch.cuda.is_available():
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device != "cpu" or not torch.backends.mkldnn.is_available():
+        return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and bool(
         torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     )
@@ -60,7 +66,7 @@ def optimise_for_inference(
     if precision not in PRECISIONS:
         raise ValueError(f"precision '{precision}' is not one of: {', '.join(PRECISIONS)}")
     if precision == "auto":
-        precision = "bf16" if has_fast_bf16() else "fp32"
+        precision = "bf16" if has_fast_bf16(next(net.parameters()).device.type) else "fp32"
     return FastNet(net, torch.bfloat16 if precision == "bf16" else torch.float32, compile)
 
 
@@ -80,7 +86,8 @@ class FastNet(nn.Module):
                 if not isinstance(module, _NORMS):
                     for name, own in module.named_parameters(recurse=False):
                         setattr(module, name, nn.Parameter(own.to(dtype), requires_grad=False))
-            prepack = not compile and next(net.parameters()).device.type == "cpu"
+            on_cpu = next(net.parameters()).device.type == "cpu"
+            prepack = on_cpu and not compile and torch.backends.mkldnn.is_available()
             for module in body.modules():
                 if isinstance(module, FusedConv):
                     module.finish(prepack)
@@ -88,6 +95,10 @@ class FastNet(nn.Module):
         self._features: Callable[[Tensor], Tensor] = body.features
         if compile:
             self._features = torch.compile(body.features, options={"freezing": True})
+
+    def train(self, mode: bool = True) -> FastNet:
+        """It can only predict, so it stays in evaluation mode whatever ``mode`` is."""
+        return super().train(False)
 
     @torch.no_grad()
     def features(self, x: Tensor) -> Tensor:
@@ -118,7 +129,7 @@ class FusedConv(nn.Module):
         super().__init__()
         weight, bias = folded(conv, norm)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
-        self.stride, self.padding = conv.stride, conv.padding
+        self.kernel, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
         self.dilation, self.groups, self.relu = conv.dilation, conv.groups, relu
         self.same = same and max(conv.stride) > 1
         self.packed: Tensor | None = None
@@ -134,11 +145,12 @@ class FusedConv(nn.Module):
                 self.dilation,
                 self.groups,
             )
+            self.weight.data = self.weight.new_empty(0)  # once is enough
 
     def _padded(self, x: Tensor) -> Tensor:
         if not self.same:
             return x
-        axes = zip(x.shape[:1:-1], self.weight.shape[:1:-1], self.stride[::-1], strict=True)
+        axes = zip(x.shape[:1:-1], self.kernel[::-1], self.stride[::-1], strict=True)
         return F.pad(x, [pad for axis in axes for pad in same_padding(*axis)])
 
     def forward(self, x: Tensor) -> Tensor:
@@ -169,6 +181,9 @@ class FusedConv(nn.Module):
 
 def folded(conv: nn.Conv3d, norm: nn.Module | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of the convolution that does what ``conv`` and then ``norm`` do."""
+    device = conv.weight.device
+    if device.type not in ("cpu", "cuda", "meta"):  # others may have no double precision
+        conv, norm = copy.deepcopy(conv).cpu(), copy.deepcopy(norm).cpu() if norm else None
     weight = conv.weight.double()
     bias = weight.new_zeros(len(weight)) if conv.bias is None else conv.bias.double()
     if norm is not None:
@@ -177,7 +192,7 @@ def folded(conv: nn.Conv3d, norm: nn.Module | None) -> tuple[Tensor, Tensor]:
         scale = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
         weight = weight * scale[:, None, None, None, None]
         bias = norm.bias.double() + (bias - norm.running_mean.double()) * scale
-    return weight.float(), bias.float()
+    return weight.float().to(device), bias.float().to(device)
 
 
 def merged(convs: Sequence[FusedConv]) -> FusedConv:

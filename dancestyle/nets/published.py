@@ -250,6 +250,15 @@ def cache_folder() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "dancestyle"
 
 
+def known(path_or_name: Path | str) -> PublishedFile | None:
+    """The entry that a name, or the last part of a path or URL, stands for; None for no known file."""
+    text = str(path_or_name)
+    for name, entry in PUBLISHED.items():
+        if text == name or _file_name(text) == entry.file_name:
+            return entry
+    return None
+
+
 def find(path_or_name: Path | str, cache: Path | str | None = None) -> Path:
     """A file on this machine: as it stands, out of the cache, or downloaded into it.
 
@@ -278,9 +287,8 @@ def find(path_or_name: Path | str, cache: Path | str | None = None) -> Path:
 def _url_of(text: str) -> str:
     if text.startswith(("http://", "https://")):
         return text
-    for name, entry in PUBLISHED.items():
-        if text in (name, entry.file_name):
-            return entry.url
+    if (entry := known(text)) and ("/" not in text or text in PUBLISHED):
+        return entry.url
     raise DownloadError(
         f"'{text}' is neither a file here nor a published name; the names are: "
         f"{', '.join(PUBLISHED)}"

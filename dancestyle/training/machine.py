@@ -6,7 +6,10 @@ import os
 
 import torch
 
-from dancestyle.nets.fast import has_fast_bf16
+from dancestyle.nets.base import VideoNet
+from dancestyle.nets.fast import has_fast_bf16, optimise_for_inference
+from dancestyle.nets.inception_i3d import InceptionI3D
+from dancestyle.nets.resnet_i3d import ResNetI3D
 
 
 def precision(wanted: str) -> str:
@@ -39,3 +42,15 @@ def fast_layout(net: torch.nn.Module) -> torch.nn.Module:
         elif parameter.dim() == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return net
+
+
+def for_inference(net: VideoNet, wanted: str) -> torch.nn.Module:
+    """A net to predict with under :func:`autocast`, as fast as this machine runs it.
+
+    Nets that have not been tried whole in bfloat16 stay as they are, and autocast chooses for them
+    what is done in it.
+    """
+    kind = precision(wanted)
+    if kind == "bf16" and not isinstance(net, InceptionI3D | ResNetI3D):
+        return fast_layout(net)
+    return optimise_for_inference(net, kind)

@@ -197,14 +197,16 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
         save_weights(out, weights, net=name, task="published")
         facts: dict[str, object] = {"weights": published, "loaded": len(weights)}
     else:
-        net = nets.create(net_name(name), len(kinetics400.LABELS))
+        entry = checkpoints.known(published)
+        options = dict(entry.options) if entry and entry.net == net_name(name) else {}
+        net = nets.create(net_name(name), len(kinetics400.LABELS), **options)
         report = checkpoints.load(net, path)
         labels = tuple(kinetics400.LABELS)
         if report.dropped_head:
             labels = NO_LABELS
             net.reset_head(len(labels))
         spec = input_spec("rgb", size, net.native)
-        save_model(out, net, ModelMeta(net_name(name), labels, spec))
+        save_model(out, net, ModelMeta(net_name(name), labels, spec, options))
         facts = {"weights": published, "source": report.source, "loaded": len(report.loaded)}
     files.write_json(metrics, facts)
     files.write_text(plots, history_csv([], HISTORY))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -11,8 +12,9 @@ from torch import nn
 
 from dancestyle import nets
 from dancestyle.nets.base import VideoNet
-from dancestyle.nets.fast import FastMaxPool, FusedConv
+from dancestyle.nets.fast import FastMaxPool, FastNet, FusedConv, has_fast_bf16
 from dancestyle.nets.non_local import MODES
+from dancestyle.training import machine
 
 # The study's own nets; the others are among the slow tests.
 OWN = ("i3d_inception", "i3d_r50", "i3d_r50_nl")
@@ -76,11 +78,13 @@ def test_bfloat16_answers_as_float32_on_a_trained_net(name: str) -> None:
     torch.manual_seed(0)
     net = nets.create(name, 4, dropout=0.0)
     optimiser = torch.optim.AdamW(net.parameters(), 1e-3, fused=True)
-    for step in range(70):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-3, total_steps=100)
+    for step in range(100):
         x, labels = moving_spots(8, step)
         optimiser.zero_grad()
         torch.nn.functional.cross_entropy(net(x), labels).backward()
         optimiser.step()
+        schedule.step()
     x, labels = moving_spots(100, 1000)
     with torch.inference_mode():
         wanted = net.eval()(x).softmax(dim=1)
@@ -140,6 +144,51 @@ def test_a_sum_and_relu_are_those_of_the_parts(prepack: bool) -> None:
     other = video(2, 6, 3, 5, 5, seed=4).to(memory_format=torch.channels_last_3d)
     expected = torch.relu(other + conv(x)).detach()
     torch.testing.assert_close(fused.added_to(other.clone(), x), expected)
+
+
+def test_it_can_only_predict() -> None:
+    net = made_up("i3d_r50")
+    fast = nets.optimise_for_inference(net, "fp32").train()
+    assert not any(module.training for module in fast.modules())
+    x = video(2, 3, 8, 32, 32)
+    assert torch.equal(fast(x), fast(x)), "no dropout"
+
+
+def test_no_weight_is_kept_twice() -> None:
+    net = made_up("i3d_r50")
+    fast = nets.optimise_for_inference(net, "fp32")
+    packed = [m for m in fast.modules() if isinstance(m, FusedConv) and m.packed is not None]
+    assert packed and not any(conv.weight.numel() for conv in packed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("c++"), reason="needs a C++ compiler")
+def test_compiled_it_gives_the_same() -> None:
+    net = made_up("i3d_r50")
+    x = video(1, 3, 8, 32, 32)
+    expected = nets.optimise_for_inference(net, "fp32")(x)
+    found = nets.optimise_for_inference(net, "fp32", compile=True)(x)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+
+
+def test_bfloat16_in_hardware_is_asked_of_the_right_device() -> None:
+    assert not has_fast_bf16("mps")
+    assert has_fast_bf16("cpu") in (True, False)
+
+
+def test_what_evaluation_runs() -> None:
+    """Nets that bfloat16 has been tried on run wholly in it, others under autocast."""
+    for name, rewritten in (("i3d_inception", True), ("i3d_r50_nl", True), ("r3d_18", False)):
+        net = made_up(name)
+        x = video(2, 3, 16, 48, 48)
+        with torch.inference_mode():
+            expected = net(x)
+            ready = machine.for_inference(net, "bf16")
+            with machine.autocast("bf16"):
+                found = ready(x).float()
+        assert isinstance(ready, FastNet) == rewritten
+        assert distance(found, expected) < 0.1
+        assert isinstance(machine.for_inference(net, "fp32"), FastNet)
 
 
 def test_an_unknown_precision_is_an_error() -> None:

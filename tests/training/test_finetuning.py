@@ -12,6 +12,7 @@ import torch
 
 from dancestyle import nets, params
 from dancestyle.clips import Clip
+from dancestyle.nets.published import PUBLISHED
 from dancestyle.training import finetuning, pretraining
 from dancestyle.training.checkpoints import ModelMeta, load_model, save_model
 from dancestyle.training.data import InputSpec
@@ -155,6 +156,24 @@ def test_other_published_nets_are_converted(
     assert model.meta.net == "slow_r50"
     assert len(model.meta.labels) == (400 if classes == 400 else 1)
     assert list(csv.DictReader(plots.open(encoding="utf-8"))) == []
+
+
+def test_a_published_file_brings_the_options_of_its_net(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tests/nets")
+    from foreign_files import pytorchvideo
+
+    published = tmp_path / PUBLISHED["pytorchvideo/i3d_r50"].file_name
+    options = {"time_strides": (1, 1, 2)}
+    weights = pytorchvideo(nets.create("i3d_r50", 400, time_strides=(1, 1, 2)), pool=True)
+    torch.save({"model_state": weights}, published)
+    size = params.load("input", ROOT / "params.yaml").for_resnets
+    out = tmp_path / "r50.ckpt"
+    pretraining.convert("r50", str(published), size, out, tmp_path / "a.json", tmp_path / "a.csv")
+    model = load_model(out)
+    assert {key: tuple(value) for key, value in model.meta.options.items()} == options
+    assert model.net.time_strides == (1, 1, 2)
 
 
 def test_a_net_that_nobody_knows_is_named() -> None:
