@@ -28,6 +28,8 @@ import torch
 from torch import Tensor
 
 from dancestyle.flow import methods, store
+from dancestyle.nets.base import VideoNet
+from dancestyle.nets.fast import FastNet
 from dancestyle.training import machine
 from dancestyle.training.checkpoints import CheckpointError, LoadedModel
 from dancestyle.training.checkpoints import load_model as load_checkpoint
@@ -213,7 +215,7 @@ class Member:
             except methods.FlowError as error:
                 raise CheckpointError(f"{path}: {error}") from None
         machine.fast_layout(model.net.to(device()))
-        self._ready: dict[str, torch.nn.Module] = {}  # by precision
+        self._ready: dict[str, VideoNet | FastNet] = {}  # by precision
 
     def views(self, images: np.ndarray, spec: InputSpec, num_clips: int, num_crops: int) -> Tensor:
         """The views (V, C, T, S, S) of a piece uint8 (T, H, W, 3)."""

@@ -19,6 +19,7 @@ from torchmetrics import MeanMetric
 from torchvision.models.resnet import Bottleneck
 
 from dancestyle.nets.base import initialise
+from dancestyle.nets.conv import guard
 from dancestyle.seeds import rng
 from dancestyle.training.module import Classifier
 from dancestyle.training.recipe import Recipe
@@ -51,7 +52,7 @@ def net_2d(kind: str, outputs: int) -> nn.Module:
         # (Goyal et al. 2017, section 5.1).
         if isinstance(module, Bottleneck):
             nn.init.zeros_(module.bn3.weight)
-    return net
+    return guard(net)
 
 
 class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from dancestyle import nets
 from dancestyle.nets import conv as conv_module
-from dancestyle.nets.conv import Conv3d, guard
+from dancestyle.nets.conv import Conv2d, Conv3d, guard
 
 # kernel, padding, stride, (T, H, W); each leaves an axis shorter than the kernel.
 CASES = [
@@ -64,16 +64,27 @@ def test_gradients_are_those_of_float64(kernel, padding, stride, size) -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize(
-    ("kernel", "padding", "stride", "size"), [*CASES, (1, 0, 1, (2, 3, 3)), (3, 1, 1, (4, 5, 6))]
+    ("kernel", "padding", "stride", "size"),
+    [
+        *CASES,
+        (1, 0, 1, (2, 3, 3)),
+        (1, 0, (1, 2, 2), (2, 3, 4)),
+        (3, 1, 1, (4, 5, 6)),
+        (1, 0, 1, (3, 3)),
+        (1, 0, 2, (5, 4)),
+        (3, 1, 1, (2, 2)),
+        (3, 1, 2, (7, 6)),
+    ],
 )
 def test_few_positions_change_nothing(kernel, padding, stride, size, bias, monkeypatch) -> None:
     """The product of matrices gives what oneDNN gives, on contiguous input and weights too."""
     torch.manual_seed(0)
-    conv = Conv3d(6, 10, kernel, stride, padding, bias=bias)
+    conv = (Conv3d if len(size) == 3 else Conv2d)(6, 10, kernel, stride, padding, bias=bias)
     x = torch.randn(2, 6, *size, requires_grad=True)
     found = []
     for few in (10**6, 0):
         monkeypatch.setattr(conv_module, "FEW_POSITIONS", {torch.float32: few})
+        monkeypatch.setattr(conv_module, "FEW_OF_ONE", {torch.float32: few})
         y = conv(x)
         assert ("FewPositions" in str(y.grad_fn)) == bool(few)
         wanted = [x, *conv.parameters()]
@@ -93,8 +104,9 @@ def test_a_frozen_weight_gets_no_gradient_but_its_input_does() -> None:
 
 def test_every_net_is_guarded() -> None:
     for name in nets.names():
-        kinds = {type(m) for m in nets.create(name, 2).modules() if isinstance(m, nn.Conv3d)}
-        assert kinds <= {Conv3d}, name
+        plain = nn.Conv2d | nn.Conv3d
+        kinds = {type(m) for m in nets.create(name, 2).modules() if isinstance(m, plain)}
+        assert kinds <= {Conv2d, Conv3d}, name
 
 
 def test_other_kinds_of_convolution_are_left_alone() -> None:
@@ -102,5 +114,11 @@ def test_other_kinds_of_convolution_are_left_alone() -> None:
         def _conv_forward(self, input, weight, bias):
             return input
 
-    net = guard(nn.Sequential(Own(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Conv3d(1, 1, 1)))
-    assert [type(m) for m in net] == [Own, nn.Conv2d, Conv3d]
+    plain = nn.Sequential(Own(1, 1, 1), nn.Conv1d(1, 1, 1), nn.Conv2d(1, 1, 1), nn.Conv3d(1, 1, 1))
+    assert [type(m) for m in guard(plain)] == [Own, nn.Conv1d, Conv2d, Conv3d]
+
+
+def test_a_clip_without_a_batch_is_taken_too() -> None:
+    conv = Conv3d(2, 3, 3, padding=1)
+    x = torch.randn(2, 2, 2, 2)
+    torch.testing.assert_close(conv(x), nn.Conv3d.forward(conv, x[None])[0])

@@ -88,10 +88,15 @@ def test_bfloat16_answers_as_float32_on_a_trained_net(name: str) -> None:
     x, labels = moving_spots(100, 1000)
     with torch.inference_mode():
         wanted = net.eval()(x).softmax(dim=1)
+        with machine.autocast("bf16"):
+            usual = net(x).float().softmax(dim=1)
     found = nets.optimise_for_inference(net, "bf16")(x).softmax(dim=1)
     assert (wanted.argmax(dim=1) == labels).float().mean() >= 0.8  # it is a trained net
     assert (found.argmax(dim=1) == wanted.argmax(dim=1)).float().mean() >= 0.99
-    assert (found - wanted).abs().max() <= 0.01
+    apart, usually = ((one - wanted).abs().amax(dim=1) for one in (found, usual))
+    assert apart.median() <= 0.01
+    # Where the net itself is in two minds, rounding moves a probability by more, whoever rounds.
+    assert apart.max() <= max(0.01, 1.5 * float(usually.max()))
     assert not torch.equal(found, wanted)
 
 
