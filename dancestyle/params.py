@@ -320,7 +320,7 @@ class FinetuneRun(Section):
     """One fine-tuning run; a key of ``pretrain.checkpoints`` names its net."""
 
     net: str
-    subset: Literal["subset1", "subset2", "all"]
+    subset: Literal["subset1", "subset2"]
     schedule: Literal["scheduled", "optimal"]
     freeze: str
     epochs: Positive
@@ -330,12 +330,12 @@ class FinetuneRun(Section):
     @property
     def train_split(self) -> str:
         """The split that it trains on."""
-        return "train" if self.subset == "all" else f"{self.subset}_train"
+        return f"{self.subset}_train"
 
     @property
     def test_split(self) -> str:
         """The split that it is tested on beside the common one."""
-        return "test" if self.subset == "all" else f"{self.subset}_test"
+        return f"{self.subset}_test"
 
 
 class Finetune(Section):

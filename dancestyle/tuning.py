@@ -30,6 +30,7 @@ from dancestyle.clips import Clip
 from dancestyle.params import Input, Machine, Range, Train, Tune
 from dancestyle.seeds import derive
 from dancestyle.training import machine, parallel
+from dancestyle.training.data import stored_size
 from dancestyle.training.module import NotANumberError, TrainingError
 from dancestyle.training.streams import stream_augmentation, stream_net, stream_recipe
 from dancestyle.training.tasks import input_spec, train_classifier
@@ -60,7 +61,8 @@ def name_of(task: Task) -> str:
     """
     weights = task.weights_2d.read_bytes() if task.weights_2d.exists() else b""
     digest = hashlib.sha256(weights)
-    clips = [(clip.clip_id, clip.label_id) for clip in (*task.train, *task.val)]
+    stream = task.params.stream
+    clips = [(c.clip_id, c.label_id, stored_size(c, stream)) for c in (*task.train, *task.val)]
     params = task.params.model_dump(exclude={"workers", "storage"})
     digest.update(repr((clips, params, task.train_params, task.size)).encode())
     return digest.hexdigest()[:16]

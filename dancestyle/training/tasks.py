@@ -105,7 +105,10 @@ def train_classifier(
         spec,
         augmentation,
         limit,
-        [(clip.clip_id, clip.label_id) for clip in (*train, *val)],
+        [
+            (clip.clip_id, clip.label_id, data.stored_size(clip, spec.modality, flow_dir))
+            for clip in (*train, *val)
+        ],
     )
     sampled = recipe.balance == "sampling"
     drawn = data.balanced_weights([clip.label_id for clip in train]) if sampled else None

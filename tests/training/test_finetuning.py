@@ -80,10 +80,10 @@ def test_params_of_a_run_are_checked(key: dict[str, Any]) -> None:
         finetune_params({"one": RUN | key})
 
 
-def test_a_run_may_take_all_clips() -> None:
-    config = finetune_params({"one": RUN | {"subset": "all"}, "two": RUN})
-    assert (config.runs["one"].train_split, config.runs["one"].test_split) == ("train", "test")
-    assert config.runs["two"].train_split == "subset1_train"
+def test_a_run_has_the_splits_of_its_subset() -> None:
+    config = finetune_params({"one": RUN})
+    splits = config.runs["one"].train_split, config.runs["one"].test_split
+    assert splits == ("subset1_train", "subset1_test")
 
 
 @pytest.fixture(scope="module")
