@@ -1,9 +1,9 @@
 """Training on several devices: one process each, started by torchrun, on one machine or many.
 
-A batch of ``batch_size`` clips is dealt out over the processes, so the steps are those of one process but
-for what each has of its own: dropout's draws and, on CPUs, the statistics of BatchNorm. An epoch's last
-clips that do not fill a batch are left out. Every validation clip is scored once. Only the first
-process writes files.
+A batch of ``batch_size`` clips is dealt out over the processes, so the steps are those of one process
+but for what each has of its own: dropout's draws and, on CPUs, BatchNorm's statistics. What does not
+fill an epoch's last batch is left out. Every validation clip is scored once. Only the first process
+writes files.
 """
 
 from __future__ import annotations
