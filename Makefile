@@ -15,7 +15,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-inp
 LINTED := dancestyle stages tests benchmarks .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-quick lint types format bench bench-seeds deps readme ci clean-venv
+.PHONY: help repro test test-quick lint types format bench bench-nets bench-seeds deps readme ci clean-venv
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/  make \1:/p' $(firstword $(MAKEFILE_LIST))
@@ -51,7 +51,13 @@ bench: $(VENV)/.dev  ## speed of reading and of flow, in a few minutes
 	$(BIN)/python -m benchmarks.read_video
 	$(BIN)/python -m benchmarks.flow
 
-bench-seeds: $(VENV)/.runtime  ## accuracy over three seeds of the sample, in a clone; takes hours
+bench-nets: $(VENV)/.dev  ## speed of the nets, forward and in training, in some minutes
+	$(BIN)/python -m benchmarks.nets_speed
+	$(BIN)/python -m benchmarks.nets_speed --mode training
+	$(BIN)/python -m benchmarks.conv
+	$(BIN)/python -m benchmarks.training
+
+bench-seeds: $(VENV)/.runtime  ## accuracy over three seeds of the sample, in a clone; takes an hour
 	$(BIN)/python -m benchmarks.seeds
 
 deps: $(VENV)/.runtime  ## bring the deps of dvc.yaml up to date with the imports

@@ -1,6 +1,6 @@
 """Do our nets give their peers' outputs, from weights in the peers' own key format?
 
-    python benchmarks/nets_parity.py PEERS [--deps FOLDER]
+    python -m benchmarks.nets_parity PEERS [--deps FOLDER] [--write]
 
 PEERS is a folder with checkouts of ``pytorch-i3d``, ``mmaction2`` (with ``mmcv`` and ``mmengine``
 beside it) and ``pytorchvideo``; a peer that is not there is said so and skipped. FOLDER is put on
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from benchmarks import record
 from dancestyle import nets
 from dancestyle.nets import checkpoints
 
@@ -222,6 +223,7 @@ def main() -> None:
     parser.add_argument("peers", type=Path, help="folder with the peers' checkouts")
     parser.add_argument("--deps", type=Path, help="folder with the packages that they import")
     parser.add_argument("--only", default="", help="run only nets whose description has this")
+    parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     arguments = parser.parse_args()
     folder: Path = arguments.peers
     sources: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Case]]]] = {
@@ -234,11 +236,11 @@ def main() -> None:
     }
     if arguments.deps:
         sys.path.append(str(arguments.deps))
-    print(f"{'peer':<14} {'net':<28} {'input':<22} {'max |ours - theirs|':>20} {'max |logit|':>12}")
+    rows, worst = [], 0.0
     for peer, (checkouts, cases) in sources.items():
         absent = [name for name in checkouts if not (folder / name).is_dir()]
         if absent:
-            print(f"{peer:<14} not there ({', '.join(absent)})")
+            rows.append([peer, f"not there ({', '.join(absent)})", "", "", "", ""])
             continue
         sys.path[:0] = [str(folder / name) for name in checkouts]
         try:
@@ -247,9 +249,20 @@ def main() -> None:
                     continue
                 difference, size = compare(case)
                 shape = "x".join(map(str, case.shape))
-                print(f"{peer:<14} {case.what:<28} {shape:<22} {difference:>20.2e} {size:>12.2f}")
+                parameters = sum(p.numel() for p in case.make().parameters()) / 1e6
+                numbers = f"{parameters:.2f}", f"{difference:.1e}", f"{size:.2f}"
+                rows.append([peer, case.what, shape, *numbers])
+                print(*rows[-1], flush=True)
+                worst = max(worst, difference)
         except ImportError as error:
-            print(f"{peer:<14} cannot be imported: {error}")
+            rows.append([peer, f"cannot be imported: {error}", "", "", "", ""])
+    header = ["peer", "net", "input", "parameters, M", "largest difference", "largest logit"]
+    parts = [
+        "Logits of ours and of theirs, the same random weights read from a file in their format, float32:",
+        record.table(header, rows),
+        record.claim("largest difference of all", worst, most=1e-4),
+    ]
+    record.show("nets_parity", "The same outputs as the peers'", parts, ["torch"], arguments.write)
 
 
 if __name__ == "__main__":

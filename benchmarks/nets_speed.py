@@ -1,7 +1,7 @@
 """How fast are our nets, forward and in a training step, beside their peers'?
 
-    python benchmarks/nets_speed.py [--peers FOLDER] [--deps FOLDER] [--case WORDS]
-        [--mode inference | training | memory] [--rounds N] [--compile]
+    python -m benchmarks.nets_speed [--peers FOLDER] [--deps FOLDER] [--case WORDS]
+        [--mode inference | training | memory] [--rounds N] [--compile] [--write]
 
 FOLDER is as for ``nets_parity.py``; a peer that is not there is said so, and our rows are then
 compared with our own plain net. One case (a net at a shape) is one table: the peer in float32 eager
@@ -32,22 +32,28 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import nets_parity
-
+from benchmarks import nets_parity, record
 from dancestyle import nets
 from dancestyle.training import machine
 
 CLASSES = 400
+OPTIMISED = "ours, optimised, {}"
+AS_TRAINED = "ours, bf16, channels-last (as training runs)"
 
 
 @dataclass(frozen=True)
 class Case:
-    """A net at a shape, and the peer's net that it is compared with."""
+    """A net at a shape, the peer's net that it is compared with, and how many times as fast ours is
+    to be: a training step, inference, and inference compiled (None: no goal)."""
 
     peer: str
     what: str
     net: str
     shape: tuple[int, int, int, int, int]
+    training: float
+    inference: float
+    compiled: float | None = None
+    memory: float = 0.85
     options: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -55,18 +61,21 @@ class Case:
         return f"{self.peer} {self.what}, {t}x{h}x{w}, batch {n}"
 
 
+_INCEPTION = ("pytorch-i3d", "3 channels", "i3d_inception")
+_R50 = ("mmaction2", "I3D R50", "i3d_r50")
 CASES = (
-    Case("pytorch-i3d", "3 channels", "i3d_inception", (1, 3, 64, 224, 224)),
-    Case("pytorch-i3d", "3 channels", "i3d_inception", (8, 3, 16, 64, 64)),
-    Case("mmaction2", "I3D R50", "i3d_r50", (1, 3, 32, 224, 224)),
-    Case("mmaction2", "I3D R50", "i3d_r50", (8, 3, 16, 64, 64)),
-    Case("mmaction2", "I3D R50 dot_product", "i3d_r50_nl", (1, 3, 32, 224, 224)),
+    Case(*_INCEPTION, (1, 3, 64, 224, 224), 3.2, 4.7, 6.5, 0.65),
+    Case(*_INCEPTION, (8, 3, 16, 64, 64), 2.8, 5, 5.6, 0.65),
+    Case(*_R50, (1, 3, 32, 224, 224), 2.2, 3.7, 4.7),
+    Case(*_R50, (8, 3, 16, 64, 64), 1.9, 2.4),
+    Case("mmaction2", "I3D R50 dot_product", "i3d_r50_nl", (1, 3, 32, 224, 224), 2.1, 3.6),
     Case(
         "pytorchvideo",
         "i3d_r50",
         "i3d_r50",
         (2, 3, 8, 224, 224),
-        {"time_strides": (1, 1, 2)},
+        *(3.5, 3.9, 6.7),
+        options={"time_strides": (1, 1, 2)},
     ),
 )
 CHECKOUTS = {
@@ -123,12 +132,12 @@ def inference_runs(case: Case, theirs: Any, compiled: bool) -> dict[str, Run]:
     runs["ours, bf16 autocast, channels-last"] = autocast
     # Made by a function, so that each keeps its own net.
     for label, precision, compile in (
-        ("ours, optimised, fp32", "fp32", False),
-        ("ours, optimised, bf16", "bf16", False),
-        *([("ours, optimised, bf16, compiled", "bf16", True)] if compiled else []),
+        ("fp32", "fp32", False),
+        ("bf16", "bf16", False),
+        *([("bf16, compiled", "bf16", True)] if compiled else []),
     ):
         fast = nets.optimise_for_inference(plain, precision, compile)
-        runs[label] = lambda fast=fast: fast(x)
+        runs[OPTIMISED.format(label)] = lambda fast=fast: fast(x)
     return runs
 
 
@@ -154,7 +163,7 @@ def training_runs(case: Case, theirs: Any, only: str = "") -> dict[str, Run]:
         makers["theirs, fp32"] = lambda: step(theirs[0].train(), theirs[1], False)
     makers["ours, fp32"] = lambda: ours(False, False)
     makers["ours, fp32, channels-last"] = lambda: ours(True, False)
-    makers["ours, bf16, channels-last (as training runs)"] = lambda: ours(True, True)
+    makers[AS_TRAINED] = lambda: ours(True, True)
     return {name: make() for name, make in makers.items() if only in ("", name)}
 
 
@@ -202,7 +211,7 @@ def gemm_rate(dtype: torch.dtype, size: int = 3072) -> float:
 
 
 def table(case: Case, times: dict[str, float], flops: float) -> list[str]:
-    """Markdown rows: time, ratio to the first, rate, share of the matrix product's rate."""
+    """Rows as Markdown: time, ratio to the first, rate, share of the matrix product's rate."""
     peak = {"fp32": gemm_rate(torch.float32), "bf16": gemm_rate(torch.bfloat16)}
     lines = ["| | ms | times as fast | GFLOP/s | of GEMM |", "|---|---|---|---|---|"]
     first = next(iter(times.values()))
@@ -229,6 +238,8 @@ def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) ->
         used = float(output.split()[-1])
         first = first or used
         rows.append(f"| {name} | {used:.0f} | {used / first:.0%} |")
+    if names[0].startswith("theirs"):
+        rows += ["", record.claim(f"{names[-1]}, times theirs", used / first, most=case.memory)]
     return rows
 
 
@@ -243,6 +254,24 @@ def alone(case: Case, folder: Path | None, name: str) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
+def claims(case: Case, mode: str, times: dict[str, float]) -> list[str]:
+    """What was to hold beside the peer."""
+    if "theirs, fp32" not in times:
+        return []
+    goals = {
+        OPTIMISED.format("bf16"): case.inference,
+        OPTIMISED.format("fp32"): 1.5,
+        OPTIMISED.format("bf16, compiled"): case.compiled,
+    }
+    if mode == "training":
+        goals = {AS_TRAINED: case.training}
+    return [
+        record.claim(name, times["theirs, fp32"] / times[name], goal)
+        for name, goal in goals.items()
+        if goal is not None and name in times
+    ]
+
+
 def main() -> None:
     """Print a table for each case that the words choose."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -252,11 +281,13 @@ def main() -> None:
     parser.add_argument("--mode", choices=("inference", "training", "memory"), default="inference")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="a row for the compiled net too")
+    parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     parser.add_argument("--alone", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.deps:
         sys.path.append(str(arguments.deps))
     torch.manual_seed(0)
+    parts = []
     for case in CASES:
         if arguments.case not in str(case):
             continue
@@ -264,19 +295,26 @@ def main() -> None:
             print(alone(case, arguments.peers, arguments.alone))
             return
         theirs = their_net(case, arguments.peers)
-        print(f"### {case}: {arguments.mode}, {torch.get_num_threads()} threads\n")
+        lines = [f"## {case}", ""]
         if theirs is None:
-            print(f"{case.peer}: not there, so the first row is our own.\n")
-        if arguments.mode == "inference":
-            with torch.inference_mode():
-                times = in_turns(inference_runs(case, theirs, arguments.compile), arguments.rounds)
-            lines = table(case, times, gigaflop(case))
-        elif arguments.mode == "training":
-            times = in_turns(training_runs(case, theirs), arguments.rounds)
-            lines = table(case, times, 3 * gigaflop(case))
+            lines += [f"{case.peer}: not there, so the first row is our own.", ""]
+        if arguments.mode == "memory":
+            lines += memory_table(case, arguments, list(training_runs(case, theirs)))
         else:
-            lines = memory_table(case, arguments, list(training_runs(case, theirs)))
+            if arguments.mode == "inference":
+                with torch.inference_mode():
+                    runs = inference_runs(case, theirs, arguments.compile)
+                    times = in_turns(runs, arguments.rounds)
+                lines += table(case, times, gigaflop(case))
+            else:
+                times = in_turns(training_runs(case, theirs), arguments.rounds)
+                lines += table(case, times, 3 * gigaflop(case))
+            lines += ["", *claims(case, arguments.mode, times)]
         print("\n".join(lines), end="\n\n", flush=True)
+        parts.append("\n".join(lines))
+    title = f"The nets: {arguments.mode}, {torch.get_num_threads()} threads"
+    file = f"nets_{arguments.mode}"
+    record.show("nets_speed", title, parts, ["torch"], arguments.write, file)
 
 
 if __name__ == "__main__":
