@@ -258,7 +258,7 @@ def main() -> None:
             rows.append([peer, f"cannot be imported: {error}", "", "", "", ""])
     header = ["peer", "net", "input", "parameters, M", "largest difference", "largest logit"]
     parts = [
-        "Logits of ours and of theirs, the same random weights read from a file in their format, float32:",
+        "Logits of ours and theirs in float32, the same random weights read from a file of theirs:",
         record.table(header, rows),
         record.claim("largest difference of all", worst, most=1e-4),
     ]
