@@ -144,7 +144,7 @@ def augment(
         out_dir=out_dir,
         suffix=".mp4",
         params=options,
-        version=clipmap.code_version(sys.modules[__name__], errors, reader, writer),
+        version=clipmap.code_version(sys.modules[__name__], seeds, errors, reader, writer),
         workers=workers,
         cluster=cluster,
     )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -20,6 +21,7 @@ import traceback
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -84,10 +86,14 @@ class Report:
         )
 
 
+_LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless")
+
+
 def code_version(*modules: ModuleType) -> str:
     """A version that changes with the source of ``modules``, for :func:`run`.
 
-    Modules of a sub-package bring along those of the same sub-package that they import from.
+    It also changes with the libraries that decode, encode and compute. Modules of a sub-package bring
+    along those of the same sub-package that they import from.
     """
     found: dict[str, bytes] = {}
     todo = list(modules)
@@ -101,7 +107,7 @@ def code_version(*modules: ModuleType) -> str:
             name = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
             if name.rpartition(".")[0] == package and name in sys.modules:
                 todo.append(sys.modules[name])
-    digest = hashlib.sha256()
+    digest = hashlib.sha256(repr([metadata.version(name) for name in _LIBRARIES]).encode())
     for name in sorted(found):
         digest.update(found[name])
     return digest.hexdigest()[:16]
@@ -393,10 +399,17 @@ def _stats(paths: Sequence[str]) -> str:
 
 def _content(path: str) -> str:
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "blake2b").hexdigest()
+        found = Path(path).stat()
+        return _hash(path, found.st_size, found.st_mtime_ns, found.st_ino)
     except OSError:
         return "missing"
+
+
+@functools.lru_cache(maxsize=256)
+def _hash(path: str, *_stamp: int) -> str:
+    """A long video is the input of many items, and is read once by each process."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()
 
 
 def _is_full(error: BaseException) -> bool:

@@ -122,7 +122,7 @@ def build(
     report = normalise_clips(
         everything, places, config, name="dataset", workers=workers, cluster=cluster
     )
-    clipmap.run(
+    poses = clipmap.run(
         [normalise.pose_item_of(c) for c in everything if c.poses and c.clip_id in report.done],
         normalise.pose_file,
         name="poses",
@@ -138,6 +138,10 @@ def build(
             where = source_clip.clip_id if source_clip.frames else printable(source_clip.origin)
             reason = report.failed[source_clip.clip_id]
             rejected.append(Rejected(source_clip.source, where, source_clip.label, reason))
+        if source_clip.clip_id in poses.failed:
+            reason = f"poses: {poses.failed[source_clip.clip_id]}"
+            row = Rejected(source_clip.source, source_clip.clip_id, source_clip.label, reason)
+            rejected.append(row)
     good = [clip for clip in everything if clip.clip_id in report.done]
     labels = label_set(good)
     rows = [_row(clip, labels, report.done[clip.clip_id], places, config.fps) for clip in good]
@@ -154,10 +158,13 @@ def build(
 
 
 def label_set(clips: Sequence[SourceClip]) -> list[str]:
-    """The 19 styles if a dance dataset is among the sources, and the folders' own labels."""
+    """The 19 styles if a dance dataset is among the sources; else the labels that there are.
+
+    Folders with styles of their own beside a dance dataset: all labels that have a clip.
+    """
     own = {clip.label for clip in clips}
-    if any(clip.source != folder.NAME for clip in clips):
-        own |= set(STYLES)
+    if own <= set(STYLES) and any(clip.source != folder.NAME for clip in clips):
+        return list(STYLES)
     return sorted(own)
 
 
@@ -250,6 +257,7 @@ def metrics(dataset: Dataset) -> dict[str, Any]:
         "duplicates": {
             "groups": len(dataset.duplicates),
             "clips": sum(map(len, dataset.duplicates)),
+            "clip_ids": dataset.duplicates,
             "groups_with_two_labels": sum(
                 len({label_of[clip_id] for clip_id in group}) > 1 for group in dataset.duplicates
             ),

@@ -129,6 +129,16 @@ class BuildDataset(Section):
     crf: Annotated[int, Field(ge=0, le=51)]
     kinetics400_ids: str | None = None
 
+    @model_validator(mode="after")
+    def _nothing_cut_off(self) -> BuildDataset:
+        for source in self.sources:
+            if isinstance(source, FolderSource) and source.clip_seconds > self.max_seconds:
+                raise ValueError(
+                    f"max_seconds must be at least the folder source's clip_seconds, "
+                    f"{source.clip_seconds:g}, found {self.max_seconds:g}"
+                )
+        return self
+
 
 class Subset(Section):
     """A subset for fine-tuning: ``clips`` Kinetics clips, ``train`` of them to train on."""
@@ -364,7 +374,7 @@ class Evaluate(Section):
     average: Literal["probabilities", "logits"]
     fusion: Literal["probabilities", "logits"]
     fit_weights: bool
-    ensemble_with_streams: bool
+    ensemble: list[str] | None
     bootstrap: Count
     seed: int
 

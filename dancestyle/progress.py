@@ -1,4 +1,4 @@
-"""Progress that is a bar on a terminal and a line now and then in a log."""
+"""Progress: a bar on a terminal, nothing elsewhere."""
 
 from __future__ import annotations
 
@@ -15,13 +15,12 @@ def progress(
     items: Iterable[Item], total: int | None = None, desc: str = "", unit: str = "clip"
 ) -> Iterator[Item]:
     """Pass ``items`` on, showing how many are done, how fast, and the time left."""
-    interval = 0.2 if sys.stderr.isatty() else 15.0
     yield from tqdm(
         items,
         total=total,
         desc=desc,
         unit=unit,
-        mininterval=interval,
-        miniters=1,
-        dynamic_ncols=sys.stderr.isatty(),
+        mininterval=0.2,
+        dynamic_ncols=True,
+        disable=not sys.stderr.isatty(),
     )

@@ -183,6 +183,7 @@ def _take_turns(study: optuna.Study, task: Task, number: int) -> None:
         else:
             torch.set_num_threads(max(machine.cores() // params.workers, 1))
     while True:
+        multiprocessing.active_children()  # reaps the dead, which would look alive for ever
         release_abandoned(study)
         trials = study.get_trials(deepcopy=False)
         done = sum(trial.state in DONE for trial in trials)
@@ -302,5 +303,15 @@ def _abandoned(trial: FrozenTrial) -> bool:
         started = trial.datetime_start
         return started is not None and time.time() - started.timestamp() > LEASE
     if sign["host"] == socket.gethostname():
-        return sign["pid"] == os.getpid() or not Path(f"/proc/{sign['pid']}").exists()
+        return sign["pid"] == os.getpid() or not _lives(sign["pid"])
     return time.time() - float(sign["time"]) > LEASE
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -19,6 +19,7 @@ SPLITS = Path("data/splits")
 PREDICTIONS = Path("data/predictions")
 PRETRAINED = Path("models/pretrained")
 FINETUNED = Path("models/finetune")
+STORE = Path(".cache/predictions")
 
 
 def main() -> None:
@@ -30,6 +31,7 @@ def main() -> None:
         num_crops=config.num_crops,
         average=config.average,
         precision=params.load("machine").precision,
+        store=STORE,
     )
     labels = labels_of(clips.read("data/dataset/clips.csv"))
     train, val, test = (clips.read(SPLITS / f"{name}.csv") for name in ("train", "val", "test"))
@@ -62,12 +64,19 @@ def main() -> None:
         subsets[name] = predictions.select(tables[name], [clip.clip_id for clip in own])
         trained += clips.read(SPLITS / f"{setting.subset}_train.csv")
         parents[name] = names.GENERAL + setting.net
-    members = list(subsets) + (list(names.STREAMS) if config.ensemble_with_streams else [])
+    members = list(subsets) if config.ensemble is None else config.ensemble
+    unknown = [one for one in members if one not in paths]
+    if unknown:
+        raise params.ParamsError(
+            f"params.yaml: evaluate.ensemble: no model '{unknown[0]}'; there are: {', '.join(paths)}"
+        )
     if members:
         tables[names.ENSEMBLE] = fused(names.ENSEMBLE, members)
 
+    general: dict[str, str] = {}  # how each of them is read
     for net in sorted({setting.net for setting in runs.values()}):
-        tables[names.GENERAL + net] = models.predict_general(
+        name = names.GENERAL + net
+        tables[name], general[name] = models.predict_general(
             PRETRAINED / f"{net}.ckpt", test, train, labels, how
         )
     for name in baselines.FEATURES:
@@ -90,6 +99,7 @@ def main() -> None:
                 "fusion": config.fusion,
                 "weights": weights or "equal",
                 "ensemble": members,
+                "general": general,
                 "test_clips_of_training_videos": sum(
                     clip.video_id in {other.video_id for other in train} for clip in test
                 ),

@@ -20,6 +20,13 @@ def main() -> None:
     table = clips.read("data/dataset/clips.csv")
     copies = clips.read("data/augmented/clips.csv")
     computed, derived = build.build(table, copies, config, OUT, machine.workers, machine.cluster)
+    failed = {**computed.failed, **derived.failed}
+    if failed:
+        name, reason = next(iter(failed.items()))
+        raise build.FlowError(
+            f"{len(failed)} clips have no flow, the first is {name}: {reason}; run it again, what is "
+            "done is kept (logs/flow.log)"
+        )
     facts = build.metrics(table, config, computed, derived)
     files.write_json("metrics/flow.json", facts)
     sheet = picture.contact_sheet([clip for clip in table if clip.clip_id in computed.done], OUT)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import hashlib
+import io
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -12,15 +15,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dancestyle import clipmap
 from dancestyle.clips import Clip
 from dancestyle.evaluation import general, views
 from dancestyle.evaluation.predictions import Predictions, table
 from dancestyle.evaluation.views import Average
-from dancestyle.training import machine
+from dancestyle.files import write_bytes
+from dancestyle.flow import store
+from dancestyle.nets import fast
+from dancestyle.training import data, machine
 from dancestyle.training.checkpoints import LoadedModel, load_model
-from dancestyle.training.data import FLOW_DIR, InputSpec, load_views, of_all_frames
+from dancestyle.training.data import FLOW_DIR, InputSpec, load_views, of_all_frames, stored_file
+from dancestyle.video import reader, snippets, transforms
 
 Array = npt.NDArray[np.float64]
+
+
+_CODE = clipmap.code_version(
+    sys.modules[__name__], views, machine, data, fast, store, reader, snippets, transforms
+)
 
 
 class ModelError(ValueError):
@@ -39,6 +52,7 @@ class Views:
         batch_size: most snippets of the length trained on that a net sees at once.
         precision: ``auto``, ``fp32`` or ``bf16``.
         flow_dir: where the flow of clips is stored.
+        store: folder that keeps what a net has said, so that another metric needs no net.
     """
 
     views: Literal["spread", "all"] = "spread"
@@ -48,6 +62,7 @@ class Views:
     batch_size: int = 8
     precision: str = "auto"
     flow_dir: Path = FLOW_DIR
+    store: Path | None = None
 
 
 def predict(
@@ -74,23 +89,28 @@ def predict_general(
     train: Sequence[Clip],
     labels: Sequence[str],
     how: Views,
-) -> Predictions:
-    """What a net that has only seen general actions says of clips; see :mod:`.general`.
+) -> tuple[Predictions, str]:
+    """What a net that has only seen general actions says of clips, and how that was read from it.
 
-    ``train`` gives the class means where its head knows none of the labels.
+    By its head where that knows labels, see :mod:`.general`; otherwise ``train`` gives the class means.
     """
     model = load_model(path)
-    if general.known_labels(model.meta.labels, labels):
+    known = general.known_labels(model.meta.labels, labels)
+    if known:
+        how_read = f"its own head, which knows {len(known)} of the {len(labels)} styles"
         probabilities = general.read_head(
             _probabilities(path, model, clips, how), model.meta.labels, labels
         )
     else:
+        how_read = (
+            "nearest class mean on its frozen features, since its head knows none of the styles"
+        )
         truth = np.array([clip.label_id for clip in train], dtype=np.int64)
         features = _features(path, model, [*train, *clips], how)
         probabilities = general.nearest_class_mean(
             features[: len(train)], truth, features[len(train) :], len(labels)
         )
-    return _table(probabilities, clips, labels)
+    return _table(probabilities, clips, labels), how_read
 
 
 def unseen(clips: Sequence[Clip], trained: Sequence[Clip]) -> list[Clip]:
@@ -106,29 +126,63 @@ def _device() -> str:
 def _probabilities(
     path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: Views
 ) -> Array:
-    return views.predict(
-        machine.for_inference(model.net.to(_device()), how.precision),
-        clips,
-        partial(_views_of, spec=model.meta.input, how=how),
-        _batch_size(model.meta.input, clips, how),
-        how.average,
-        desc=Path(path).stem,
-        context=partial(machine.autocast, how.precision),
-        device=_device(),
-    )
+    def compute() -> Array:
+        return views.predict(
+            machine.for_inference(model.net.to(_device()), how.precision),
+            clips,
+            partial(_views_of, spec=model.meta.input, how=how),
+            _batch_size(model.meta.input, clips, how),
+            how.average,
+            desc=Path(path).stem,
+            context=partial(machine.autocast, how.precision),
+            device=_device(),
+        )
+
+    return _kept("probabilities", path, model, clips, how, compute)
 
 
 def _features(path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: Views) -> Array:
-    net = machine.for_inference(model.net.to(_device()), how.precision)
-    return views.mean_over_views(
-        lambda x: net.features(x).float(),
-        clips,
-        partial(_views_of, spec=model.meta.input, how=how),
-        _batch_size(model.meta.input, clips, how),
-        desc=Path(path).stem,
-        context=partial(machine.autocast, how.precision),
-        device=_device(),
-    )
+    def compute() -> Array:
+        net = machine.for_inference(model.net.to(_device()), how.precision)
+        return views.mean_over_views(
+            lambda x: net.features(x).float(),
+            clips,
+            partial(_views_of, spec=model.meta.input, how=how),
+            _batch_size(model.meta.input, clips, how),
+            desc=Path(path).stem,
+            context=partial(machine.autocast, how.precision),
+            device=_device(),
+        )
+
+    return _kept("features", path, model, clips, how, compute)
+
+
+def _kept(
+    what: str,
+    path: Path | str,
+    model: LoadedModel,
+    clips: Sequence[Clip],
+    how: Views,
+    compute: Callable[[], Array],
+) -> Array:
+    """``compute()``, or what it gave before for the same model, clips, views and code."""
+    if how.store is None:
+        return compute()
+    digest = hashlib.sha256(Path(path).read_bytes())
+    digest.update(repr((what, replace(how, store=None), _device(), torch.__version__)).encode())
+    digest.update(_CODE.encode())
+    for clip in clips:
+        digest.update(f"{clip.clip_id} {clip.frames} ".encode())
+        digest.update(stored_file(clip, model.meta.modality, how.flow_dir).read_bytes())
+    file = how.store / f"{digest.hexdigest()[:32]}.npy"
+    if file.exists():
+        found: Array = np.load(file, allow_pickle=False)
+        return found
+    result = compute()
+    content = io.BytesIO()
+    np.save(content, result, allow_pickle=False)
+    write_bytes(file, content.getvalue())
+    return result
 
 
 def _views_of(clip: Clip, spec: InputSpec, how: Views) -> torch.Tensor:

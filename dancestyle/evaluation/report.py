@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -337,7 +337,7 @@ def _finetuning(files: _Files) -> Section:
         found = {run: one for run, one in found.items() if FINETUNED + run in scores}
     if found:
         section.items.append(tables.finetuning(found, scores, details))
-    _curves(files, section, "finetune", "Losses of the fine-tuned models by epoch")
+    _curves(files, section, "finetune", "Losses of the fine-tuned models by epoch", set(found))
     return section
 
 
@@ -353,6 +353,8 @@ def _results(files: _Files) -> Section:
             "a score could come from places and clothes."
         )
         section.items.append(tables.results(scores, details))
+    for model, how in details.get("general", {}).items() if details else ():
+        section.text.append(f"“{model_name(model)}” is read by {how}.")
     if details:
         section.items.append(tables.comparisons(details))
         if TWO_STREAM in details["models"]:
@@ -407,10 +409,14 @@ _SECTIONS: tuple[Callable[[_Files], Section], ...] = (
 )
 
 
-def _curves(files: _Files, section: Section, folder: str, alt: str) -> None:
-    """Training and validation loss of every CSV of a folder of ``plots``."""
+def _curves(
+    files: _Files, section: Section, folder: str, alt: str, wanted: Collection[str] | None = None
+) -> None:
+    """Training and validation loss of every CSV of a folder of ``plots``, or of the wanted ones."""
     panels = {}
     found = files.all_rows(f"plots/{folder}/*.csv", section)
+    if wanted is not None:
+        found = {name: rows for name, rows in found.items() if name in wanted}
     # RGB before flow, as everywhere.
     for name, rows in sorted(found.items(), reverse=set(found) == {"rgb", "flow"}):
         name = spaced(name)

@@ -63,7 +63,7 @@ class VideoNet(nn.Module):
         head = nn.Linear(self.feature_size, num_classes)
         nn.init.normal_(head.weight, std=0.01)
         nn.init.zeros_(head.bias)
-        self.head = head
+        self.head = head.to(next(self.parameters()).device)
 
     def stage_names(self) -> tuple[str, ...]:
         """Names of the stages that :meth:`freeze` knows, lowest first."""

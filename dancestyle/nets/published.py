@@ -272,6 +272,10 @@ def find(path_or_name: Path | str, cache: Path | str | None = None) -> Path:
     """
     text = str(path_or_name)
     if "://" not in text and Path(text).is_file():
+        if known(text):
+            _check_hash(
+                Path(text), Path(text).name, "get it again, or give another file another name"
+            )
         return Path(text)
     url = _url_of(text)
     name = _file_name(url)

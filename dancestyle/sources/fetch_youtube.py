@@ -34,9 +34,14 @@ Interrupted."""
 _GONE = re.compile(
     r"private video|video unavailable|has been removed|no longer available|been terminated"
     r"|not available in your country|who has blocked it|confirm your age|members-only"
-    r"|account associated|does not exist|HTTP Error 4(03|04|10)|Unsupported URL|inappropriate",
+    r"|account associated|does not exist|HTTP Error 4(04|10)|Unsupported URL|inappropriate",
     re.IGNORECASE,
 )
+
+# Said of all videos, not of this one.
+_LATER = re.compile(r"rate.?limit|try again later|not a bot|HTTP Error 4(03|29)", re.IGNORECASE)
+PAUSE = 300.0
+"""Seconds to wait after one of these; yt-dlp's manual puts a guest at about 300 videos an hour."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def yt_dlp(url: str = WATCH, timeout: float = 1800.0) -> Get:
     def get(youtube_id: str, folder: Path) -> Path:
         command = [
             *(sys.executable, "-m", "yt_dlp", "--quiet", "--no-warnings", "--no-playlist"),
+            *("--sleep-requests", "1", "--sleep-interval", "5", "--max-sleep-interval", "10"),
             *("--retries", "3", "--format", "bv*[height<=480]/b[height<=480]/wv*/w"),
             *("--output", str(folder / "video.%(ext)s"), "--", url.format(id=youtube_id)),
         ]
@@ -103,6 +109,8 @@ def reason_of(text: str) -> Unavailable | Interrupted:
     reason = re.sub(
         r"^ERROR: *(\[[^]]*\] *([\w-]{11}: )?)?", "", errors[0] if errors else "no answer"
     )
+    if _LATER.search(reason):
+        return Interrupted(reason, after=PAUSE)
     return Unavailable(reason) if _GONE.search(reason) else Interrupted(reason)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from itertools import pairwise
 from pathlib import Path
 
 from dancestyle.clips import Rejected
@@ -28,6 +29,8 @@ from dancestyle.video import duration
 NAME = "folder"
 MAX_NAME = 100
 """Longest readable part of a clip id; file systems allow 255 bytes for a name."""
+SLACK = 0.05
+"""A video that is longer than a clip by at most this share of it is one clip."""
 
 
 def safe_name(relative: str) -> str:
@@ -45,15 +48,15 @@ def safe_name(relative: str) -> str:
 def pieces(seconds: float, clip_seconds: float) -> list[tuple[float, float | None]]:
     """``(start, end)`` of the clips of a video, in seconds.
 
-    A rest shorter than half a clip stays with the last one; the last clip has no end, since the
-    duration is only what the file claims.
+    All are equally long, ``clip_seconds`` at most (or up to :data:`SLACK` more), so that nothing of the
+    video is left over. The last clip has no end, since the duration is only what the file claims.
 
     >>> pieces(24, 10)
-    [(0.0, 10.0), (10.0, None)]
+    [(0.0, 8.0), (8.0, 16.0), (16.0, None)]
     """
-    count = max(1, math.ceil(round(seconds / clip_seconds, 6) - 0.5))
-    starts = [number * float(clip_seconds) for number in range(count)]
-    return [(start, start + clip_seconds) for start in starts[:-1]] + [(starts[-1], None)]
+    count = max(1, math.ceil(seconds / clip_seconds - SLACK))
+    borders = [round(number * seconds / count, 3) for number in range(count)]
+    return [*pairwise(borders), (borders[-1], None)]
 
 
 def read(

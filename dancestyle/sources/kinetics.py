@@ -191,6 +191,13 @@ def _is_file_name(text: str) -> bool:
     return text.isascii() and text.isprintable() and "/" not in text and "\\" not in text
 
 
+def _cells(reader: Iterator[list[str]], path: str) -> Iterator[list[str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise SourceError(f"{path}: not a list of comma-separated values: {error}") from None
+
+
 def _rows(path: str, name: str, found: Found) -> Iterator[Listed]:
     if not Path(path).is_file():
         raise SourceError(
@@ -206,7 +213,7 @@ def _rows(path: str, name: str, found: Found) -> Iterator[Listed]:
                 "label,youtube_id,time_start,time_end,split"
             )
         names: dict[str, str] = {}  # few labels, many rows
-        for cells in reader:
+        for cells in _cells(reader, path):
             if not any(cell.strip() for cell in cells):
                 continue
             row = dict(zip(header, (cell.strip() for cell in cells), strict=False))

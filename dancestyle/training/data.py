@@ -73,9 +73,14 @@ Choose = Callable[[int, int], transforms.Box]
 """Of a picture's height and width, the square that is wanted."""
 
 
+def stored_file(clip: Clip, modality: str, flow_dir: Path | str = FLOW_DIR) -> Path:
+    """The file that a clip, or its flow, is read from."""
+    return Path(clip.path) if modality == "rgb" else flow_path(clip.clip_id, flow_dir)
+
+
 def stored_size(clip: Clip, modality: str, flow_dir: Path | str = FLOW_DIR) -> int:
-    """Bytes of the file that a clip is read from, 0 where there is none."""
-    path = Path(clip.path) if modality == "rgb" else flow_path(clip.clip_id, flow_dir)
+    """Its bytes, 0 where there is none."""
+    path = stored_file(clip, modality, flow_dir)
     return path.stat().st_size if path.exists() else 0
 
 

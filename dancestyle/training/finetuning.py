@@ -116,7 +116,8 @@ def finetune(
     torch.manual_seed(derive(params.seed, "head", name))
     net.reset_head(len(labels))
     net.freeze(net.stages_up_to(run.freeze), norm=params.freeze_norm)
-    spec = input_spec(model.meta.modality, size, net.native)
+    seen = model.meta.input
+    spec = replace(input_spec(model.meta.modality, size, net.native), mean=seen.mean, std=seen.std)
     train, val = hold_out(clips, params.seed)
     result = train_classifier(
         net,

@@ -53,7 +53,7 @@ class _Keeper(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
-        self.clips, self.started, self.seconds = 0, 0.0, 0.0
+        self.clips, self.started, self.seconds, self.rate = 0, 0.0, 0.0, 0.0
 
     @property
     def resume_file(self) -> Path:
@@ -84,6 +84,12 @@ class _Keeper(pl.Callback):
             sampler.set_epoch(trainer.current_epoch)
         self.clips, self.started = 0, time.perf_counter()
 
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        # Afterwards it is already that of the next step.
+        self.rate = float(trainer.optimizers[0].param_groups[0]["lr"])
+
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -95,7 +101,7 @@ class _Keeper(pl.Callback):
             "epoch": trainer.current_epoch + 1,
             "train_loss": float(module.train_loss.compute()),
             **module.scores(),
-            "lr": float(trainer.optimizers[0].param_groups[0]["lr"]),
+            "lr": self.rate,
         }
         weights = module.kept.state_dict()
         self._check(row, weights)
@@ -228,7 +234,7 @@ def _trainer(recipe: Recipe, keeper: _Keeper) -> pl.Trainer:
     many = parallel.world() > 1
     return pl.Trainer(
         max_epochs=recipe.epochs,
-        accelerator="auto",
+        accelerator="gpu" if torch.cuda.is_available() else "cpu",
         devices=parallel.local_world(),
         num_nodes=parallel.world() // parallel.local_world(),
         # Buffers are shared before validation: doing it at every step would stop at the last, where

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
-
 import torch
 
+from dancestyle import pool
 from dancestyle.nets.base import VideoNet
 from dancestyle.nets.fast import FastNet, has_fast_bf16, optimise_for_inference
 from dancestyle.nets.inception_i3d import InceptionI3D
@@ -19,7 +18,7 @@ def precision(wanted: str) -> str:
 
 def cores(wanted: int = 0) -> int:
     """``wanted`` processes, or one a usable core for 0."""
-    return wanted or len(os.sched_getaffinity(0))
+    return wanted or pool.cores()
 
 
 def make_deterministic() -> None:

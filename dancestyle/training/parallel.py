@@ -14,6 +14,7 @@ import sys
 import torch
 import torch.distributed
 
+from dancestyle import pool
 from dancestyle.params import Machine, ParamsError
 
 
@@ -107,7 +108,7 @@ def spread(settings: Machine, module: str, *arguments: str) -> None:
     if line is None:
         return
     if not torch.cuda.is_available():
-        cores = len(os.sched_getaffinity(0))
-        os.environ.setdefault("OMP_NUM_THREADS", str(max(cores // processes(settings), 1)))
+        threads = max(pool.cores() // processes(settings), 1)
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     print("starting " + " ".join(line[1:]), flush=True)
     os.execv(line[0], line)

@@ -192,21 +192,29 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
     """
     path = checkpoints.find(published)
     if name in KINDS_2D:
+        report = checkpoints.load(nets.create(STARTS[name], 1), path)
+        if report.source != "torchvision_2d":
+            raise TrainingError(
+                f"params.yaml: pretrain.checkpoints.{name}: {published} is of a 3D net "
+                f"({report.source}); the streams are inflated from a 2D one: torchvision/googlenet "
+                "or torchvision/resnet50"
+            )
         weights = checkpoints.read(path)
-        inflate(nets.create(STARTS[name], 1), weights, "spread")  # raises where it does not fit
         save_weights(out, weights, net=name, task="published")
         facts: dict[str, object] = {"weights": published, "loaded": len(weights)}
     else:
         entry = checkpoints.known(published)
-        options = dict(entry.options) if entry and entry.net == net_name(name) else {}
+        entry = entry if entry and entry.net == net_name(name) else None
+        options = dict(entry.options) if entry else {}
         net = nets.create(net_name(name), len(kinetics400.LABELS), **options)
         report = checkpoints.load(net, path)
         labels = tuple(kinetics400.LABELS)
         if report.dropped_head:
             labels = NO_LABELS
             net.reset_head(len(labels))
-        spec = input_spec("rgb", size, net.native)
+        spec = input_spec("rgb", size, entry.input if entry else net.native)
         save_model(out, net, ModelMeta(net_name(name), labels, spec, options))
+        print(f"{name}: {report}")
         facts = {"weights": published, "source": report.source, "loaded": len(report.loaded)}
     files.write_json(metrics, facts)
     files.write_text(plots, history_csv([], HISTORY))

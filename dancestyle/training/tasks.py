@@ -55,8 +55,13 @@ def augmentation_of(settings: params.Augmentation) -> Augmentation:
 
 
 def loader_workers(settings: Machine) -> int:
-    """Loader processes of one training process; more than four never helped."""
-    return min(max(machine.cores(settings.workers) // parallel.local_world(), 1), 4)
+    """Loader processes of one training process; more than four never helped.
+
+    Where the cores also train, half of them: a loader that takes one away from a step makes the others
+    wait.
+    """
+    own = machine.cores(settings.workers) // parallel.local_world()
+    return min(max(own if torch.cuda.is_available() else own // 2, 1), 4)
 
 
 def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:

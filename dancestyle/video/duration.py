@@ -10,7 +10,7 @@ import av
 
 from dancestyle import files, pool
 from dancestyle.video.errors import VideoError
-from dancestyle.video.source import open_file
+from dancestyle.video.source import open_file, video_streams
 
 MAX_CLAIM = 6 * 3600.0
 """Seconds; a header that claims more is not believed, and a file whose frames do is refused."""
@@ -27,7 +27,7 @@ def seconds(path: Path | str) -> float:
         VideoError: the file is missing, empty, no video, or endless by its own account.
     """
     with open_file(path) as container:
-        if not container.streams.video:
+        if not video_streams(container):
             raise VideoError(path, "no video stream")
         claimed = (container.duration or 0) / av.time_base
         plausible = min(MAX_CLAIM, Path(path).stat().st_size / MIN_BYTES_A_SECOND)
@@ -94,7 +94,7 @@ def _read_cache(path: Path | None) -> dict[str, float | str]:
 
 
 def _last_packet(container: av.container.InputContainer, path: Path | str) -> float:
-    stream = container.streams.video[0]
+    stream = video_streams(container)[0]
     base = float(stream.time_base or 0)
     times: list[int] = []
     packets = 0

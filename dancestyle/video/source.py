@@ -11,6 +11,7 @@ from types import TracebackType
 import av
 import cv2
 import numpy as np
+from av.stream import Disposition
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from dancestyle.video.errors import VideoError
@@ -43,6 +44,15 @@ _MOST_AHEAD = 64 << 20
 """Most bytes of packets that are read ahead to see which of them need no decoding."""
 
 
+def video_streams(container: av.container.InputContainer) -> list[av.VideoStream]:
+    """The streams that move: a file of sound may carry its cover as a stream of one picture."""
+    return [
+        stream
+        for stream in container.streams.video
+        if stream.codec_context is not None and not stream.disposition & Disposition.attached_pic
+    ]
+
+
 class Source:
     """An open file: its first video stream, decoded frame by frame, damage counted."""
 
@@ -69,7 +79,7 @@ class Source:
         self.container.close()
 
     def _video_stream(self) -> av.VideoStream:
-        streams = [s for s in self.container.streams.video if s.codec_context is not None]
+        streams = video_streams(self.container)
         if not streams:
             raise VideoError(self.path, "no video stream")
         stream = streams[0]
