@@ -7,8 +7,9 @@
 What is done to a copy of the net: each BatchNorm goes into the convolution before it; convolutions
 of one input become one (the three 1x1x1 of an Inception module, the three embeddings of a non-local
 block); ReLU and the sum of a residual block are done by the convolution as it writes its output;
-weights are brought once, not each time, into the order that the machine's kernels want; 3x3x3
-maxima are taken axis by axis; everything is in channels-last order. ``benchmarks/nets_speed.py``
+3x3x3 maxima are taken axis by axis; everything is in channels-last order. Weights are not packed into
+oneDNN's own order: it would be chosen before the size of the input is known, and for small maps the
+wrong one costs two to eight times what the right one saves. ``benchmarks/nets_speed.py``
 measures each of them.
 """
 
@@ -87,10 +88,10 @@ class FastNet(nn.Module):
                     for name, own in module.named_parameters(recurse=False):
                         setattr(module, name, nn.Parameter(own.to(dtype), requires_grad=False))
             on_cpu = next(net.parameters()).device.type == "cpu"
-            prepack = on_cpu and not compile and torch.backends.mkldnn.is_available()
+            fuse = on_cpu and not compile and torch.backends.mkldnn.is_available()
             for module in body.modules():
                 if isinstance(module, FusedConv):
-                    module.finish(prepack)
+                    module.finish(fuse)
         self.net = body
         self._features: Callable[[Tensor], Tensor] = body.features
         if compile:
@@ -132,20 +133,12 @@ class FusedConv(nn.Module):
         self.kernel, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
         self.dilation, self.groups, self.relu = conv.dilation, conv.groups, relu
         self.same = same and max(conv.stride) > 1
-        self.packed: Tensor | None = None
+        self.fused = False
 
-    def finish(self, prepack: bool) -> None:
-        """Bring the weight into the order that the kernels want, once its type is settled."""
+    def finish(self, fuse: bool) -> None:
+        """Lay the weight out once its type is settled; ``fuse``: leave ReLU and sum to oneDNN."""
         self.weight.data = self.weight.data.contiguous(memory_format=torch.channels_last_3d)
-        if prepack:
-            self.packed = torch.ops.mkldnn._reorder_convolution_weight(
-                self.weight.data,
-                self.padding,
-                self.stride,
-                self.dilation,
-                self.groups,
-            )
-            self.weight.data = self.weight.new_empty(0)  # once is enough
+        self.fused = fuse
 
     def _padded(self, x: Tensor) -> Tensor:
         if not self.same:
@@ -156,22 +149,22 @@ class FusedConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, H, W) -> (N, C', T', H', W')``."""
         x = self._padded(x)
-        if self.packed is None:
+        if not self.fused:
             x = F.conv3d(
                 x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
             return F.relu(x, inplace=True) if self.relu else x
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, self.packed, self.bias, *self._how(), "relu" if self.relu else "none", [], ""
+            x, self.weight, self.bias, *self._how(), "relu" if self.relu else "none", [], ""
         )
         return out
 
     def added_to(self, other: Tensor, x: Tensor) -> Tensor:
         """ReLU of ``other`` plus the convolution of ``x``, written into ``other``."""
-        if self.packed is None:
+        if not self.fused:
             return F.relu(other + self.forward(x))
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            other, x, self.packed, self.bias, *self._how(), "add", 1.0, "relu", [], ""
+            other, x, self.weight, self.bias, *self._how(), "add", 1.0, "relu", [], ""
         )
         return other
 

@@ -140,11 +140,11 @@ def test_maxima_axis_by_axis(shape: tuple[int, ...]) -> None:
         assert torch.equal(FastMaxPool()(x), torch.max_pool3d(x, 3, 1, 1))
 
 
-@pytest.mark.parametrize("prepack", [False, True])
-def test_a_sum_and_relu_are_those_of_the_parts(prepack: bool) -> None:
+@pytest.mark.parametrize("fuse", [False, True])
+def test_a_sum_and_relu_are_those_of_the_parts(fuse: bool) -> None:
     conv = nn.Conv3d(4, 6, 1)
     fused = FusedConv(conv).requires_grad_(False)
-    fused.finish(prepack)
+    fused.finish(fuse)
     x = video(2, 4, 3, 5, 5).to(memory_format=torch.channels_last_3d)
     other = video(2, 6, 3, 5, 5, seed=4).to(memory_format=torch.channels_last_3d)
     expected = torch.relu(other + conv(x)).detach()
@@ -157,13 +157,6 @@ def test_it_can_only_predict() -> None:
     assert not any(module.training for module in fast.modules())
     x = video(2, 3, 8, 32, 32)
     assert torch.equal(fast(x), fast(x)), "no dropout"
-
-
-def test_no_weight_is_kept_twice() -> None:
-    net = made_up("i3d_r50")
-    fast = nets.optimise_for_inference(net, "fp32")
-    packed = [m for m in fast.modules() if isinstance(m, FusedConv) and m.packed is not None]
-    assert packed and not any(conv.weight.numel() for conv in packed)
 
 
 @pytest.mark.slow
