@@ -52,6 +52,14 @@ def stages() -> dict[str, Any]:
     return found
 
 
+def test_the_committed_run_is_about_movement() -> None:
+    """What sees no movement stays far below the video models, and two streams beat one."""
+    scores = json.loads((ROOT / "metrics/evaluate.json").read_text(encoding="utf-8"))
+    top1 = {model: score["top1"] for model, score in scores.items()}
+    assert top1["two_stream"] > max(top1["i3d_rgb"], top1["i3d_flow"])
+    assert max(top1["colour_histogram"], top1["single_frame"]) <= top1["two_stream"] / 2
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_links_lead_somewhere(name: str) -> None:
     links = re.findall(r"\]\(([^)#\s]+)\)", page(name))

@@ -70,9 +70,12 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
         "confusion_matrix_normalised.svg", "confusion_matrix.csv", "confusions.json", "report.html",
         "report.md",
     }  # fmt: skip
+    kept = sorted((tmp_path / ".cache/predictions").iterdir())
+    assert len(kept) == 6  # four nets on the test clips, two streams on those of validation
     shutil.rmtree(tmp_path / "data/predictions")
     run("evaluate")
     assert _results(tmp_path) == first
+    assert sorted((tmp_path / ".cache/predictions").iterdir()) == kept
 
     (tmp_path / "models/i3d_rgb.ckpt").unlink()
     command = [sys.executable, "-m", "stages.evaluate"]

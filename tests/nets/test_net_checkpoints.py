@@ -142,6 +142,20 @@ def test_known_keys_of_the_published_files() -> None:
     assert "blocks.3.multipathway_fusion.conv_fast_to_slow.weight" in slowfast
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t"]
+)
+def test_torchvisions_video_nets_give_the_same_logits(name: str, tmp_path: Path) -> None:
+    theirs = getattr(torchvision.models.video, name)(num_classes=CLASSES).eval()
+    ours = nets.create(name, CLASSES).eval()
+    torch.save(theirs.state_dict(), tmp_path / "theirs.pth")
+    report = checkpoints.load(ours, tmp_path / "theirs.pth")
+    assert report.source == "torchvision" and not report.missing and not report.unexpected
+    x = video(1, 3, 16, 224, 224)  # MViT takes no other size
+    torch.testing.assert_close(logits(ours, x), logits(theirs, x), rtol=1e-4, atol=1e-4)
+
+
 @pytest.fixture(scope="module")
 def donor() -> VideoNet:
     return made("i3d_r50", {})

@@ -193,6 +193,13 @@ def test_videos_are_cut_exactly(web: Web, tmp_path: Path, monkeypatch: pytest.Mo
         ("ERROR: [youtube] abc: Video unavailable", Unavailable),
         ("WARNING: x\nERROR: unable to download: HTTP Error 404: Not Found", Unavailable),
         ("ERROR: unable to download: HTTP Error 429: Too Many Requests", Interrupted),
+        ("ERROR: unable to download: HTTP Error 403: Forbidden", Interrupted),
+        (
+            "ERROR: [youtube] abc: Video unavailable. This content isn't available, try again later. "
+            "The current session has been rate-limited by YouTube",
+            Interrupted,
+        ),
+        ("ERROR: [youtube] abc: Sign in to confirm you're not a bot", Interrupted),
         ("ERROR: timed out", Interrupted),
         ("", Interrupted),
     ],

@@ -161,6 +161,12 @@ def test_nan_keeps_the_last_good_checkpoint_and_says_where(tmp_path):
     assert all(tensor.isfinite().all() for tensor in content["state_dict"].values())
 
 
+def test_the_learning_rate_of_an_epoch_is_that_of_its_last_step(tmp_path):
+    recipe = replace(RECIPE, schedule="multistep", milestones=(2,), optimiser="sgd")
+    _, result = train(tmp_path, recipe)
+    assert [row["lr"] for row in result.history] == pytest.approx([0.01, 0.01, 0.001, 0.001])
+
+
 def test_an_epoch_that_ruined_the_weights_is_not_kept(tmp_path):
     """The loss of the last step was still a number; what the step did to the weights was not."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 
 def picture(index: int, height: int = 64, width: int = 96) -> np.ndarray:
@@ -70,27 +71,27 @@ def write_audio(path: Path) -> Path:
     return path
 
 
+def write_sound_with_cover(path: Path) -> Path:
+    """A file of sound with a picture of its cover, which is a video stream of one frame."""
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=44100, layout="mono")
+        cover = container.add_stream("mjpeg", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 96, 64, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        container.start_encoding()
+        frame = av.VideoFrame.from_ndarray(picture(1), format="rgb24").reformat(format="yuvj420p")
+        container.mux([*cover.encode(frame), *cover.encode()])
+        _silence(container, sound)
+    return path
+
+
 def _beep(container: av.container.OutputContainer) -> None:
-    stream = container.add_stream("aac", rate=44100, layout="mono")
+    _silence(container, container.add_stream("aac", rate=44100, layout="mono"))
+
+
+def _silence(container: av.container.OutputContainer, stream: av.AudioStream) -> None:
     samples = np.zeros((1, 44100), np.float32)
     frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
     frame.sample_rate = 44100
     container.mux(stream.encode(frame))
     container.mux(stream.encode())
-
-
-def rotate(path: Path, degrees: int) -> Path:
-    """Set the display matrix of an MP4's first track: ``degrees`` clockwise when shown."""
-    matrices = {
-        0: (1, 0, 0, 1),
-        90: (0, 1, -1, 0),
-        180: (-1, 0, 0, -1),
-        270: (0, -1, 1, 0),
-    }
-    content = bytearray(path.read_bytes())
-    at = content.index(b"tkhd") + 4 + 40  # the matrix of a version 0 track header
-    a, b, c, d = (value << 16 for value in matrices[degrees])
-    values = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
-    content[at : at + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in values)
-    path.write_bytes(bytes(content))
-    return path

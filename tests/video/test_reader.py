@@ -180,6 +180,8 @@ def hostile(tmp_path: Path, kind: str) -> Path:
         path.write_bytes(np.random.default_rng(0).bytes(5000))
     elif kind == "audio":
         make.write_audio(path)
+    elif kind == "cover":
+        make.write_sound_with_cover(path)
     elif kind == "no index":
         make.write(path, 10)
         path.write_bytes(path.read_bytes()[:1000])
@@ -196,6 +198,7 @@ def hostile(tmp_path: Path, kind: str) -> Path:
         ("playlist", "not a video that can be opened"),
         ("noise", "not a video that can be opened"),
         ("audio", "no video stream"),
+        ("cover", "no video stream"),
         ("no index", "not a video that can be opened"),
     ],
 )
