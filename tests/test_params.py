@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,9 @@ def test_what_is_no_params_file_is_said_once(tmp_path: Path, text: str) -> None:
     found = params.check(path)
     assert found and len(found) == len(set(found))
     assert "not valid YAML" in found[0] or "is missing" in found[0]
+
+
+@pytest.mark.parametrize("name", ["params.yaml", "params/paper.yaml"])
+def test_every_section_and_key_has_a_comment(name: str) -> None:
+    lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
+    assert not [line for line in lines if re.match(r" {0,2}[a-z]\w*:", line) and "#" not in line]
