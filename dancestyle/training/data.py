@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
 from dancestyle.clips import Clip
 from dancestyle.flow.store import FlowReader, decode
@@ -21,6 +22,8 @@ from dancestyle.video.reader import ClipReader
 FLOW_DIR = Path("data/flow")
 MODALITIES = ("rgb", "flow")
 CHANNELS = {"rgb": 3, "flow": 2}
+IN_MEMORY = 3 << 29
+"""Most bytes of decoded clips that the loaders of one dataset keep, 1.5 GiB."""
 
 
 @dataclass(frozen=True)
@@ -84,14 +87,58 @@ def stored_size(clip: Clip, modality: str, flow_dir: Path | str = FLOW_DIR) -> i
     return path.stat().st_size if path.exists() else 0
 
 
+class Memory:
+    """Clips that stay decoded, where all of a dataset's fit into :data:`IN_MEMORY` bytes.
+
+    With small clips decoding takes longer than all else that a loader does, and on a CPU it takes
+    time of a core that trains. Where they do not fit, none stays, and only the frames of a snippet are
+    decoded.
+    """
+
+    def __init__(self, clips: Sequence[Clip], spec: InputSpec) -> None:
+        self.bytes = sum(clip.frames * clip.width * clip.height for clip in clips) * spec.channels
+        self.kept: dict[str, tuple[np.ndarray, float]] = {}
+
+    def fits(self) -> bool:
+        """Whether every loader process may have a memory of its own."""
+        loader = get_worker_info()
+        return self.bytes * (loader.num_workers if loader else 1) <= IN_MEMORY
+
+    def of(self, clip: Clip, decode: Callable[[], tuple[np.ndarray, float]]) -> Any:
+        """What ``decode()`` gives, once for each clip."""
+        if clip.clip_id not in self.kept:
+            self.kept[clip.clip_id] = decode()
+        return self.kept[clip.clip_id]
+
+
 def _read(
     clip: Clip,
     spec: InputSpec,
     indices: np.ndarray,
     flow_dir: Path | str,
     choose: Choose | None = None,
+    memory: Memory | None = None,
 ) -> np.ndarray:
     """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame; the chosen square only."""
+    if memory is not None and memory.fits():
+        whole, bound = memory.of(clip, lambda: _decode_all(clip, spec, flow_dir))
+
+        def cut(wanted: np.ndarray) -> np.ndarray:
+            if choose is None:
+                return np.asarray(whole[wanted])
+            top, left, side = choose(whole.shape[1], whole.shape[2])
+            return np.asarray(whole[wanted, top : top + side, left : left + side])
+
+        if spec.modality == "rgb":
+            return cut(indices)
+        return mean_fields(
+            lambda wanted: decode(cut(wanted), bound),
+            len(whole),
+            indices,
+            spec.stride,
+            clip.frames,
+        )
+
     if spec.modality == "rgb":
         with ClipReader(clip.path) as reader:
             if choose is None:
@@ -108,6 +155,15 @@ def _read(
 
     with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
         return mean_fields(read, flow.fields, indices, spec.stride, clip.frames)
+
+
+def _decode_all(clip: Clip, spec: InputSpec, flow_dir: Path | str) -> tuple[np.ndarray, float]:
+    """All frames of a clip, or the codes of all its fields and their bound."""
+    if spec.modality == "rgb":
+        with ClipReader(clip.path) as reader:
+            return reader.read(range(reader.frames)), 0.0
+    with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
+        return flow.read_codes(range(flow.fields)), flow.bound
 
 
 def mean_fields(
@@ -142,6 +198,7 @@ def load_snippet(
     augmentation: Augmentation,
     generator: np.random.Generator,
     flow_dir: Path | str = FLOW_DIR,
+    memory: Memory | None = None,
 ) -> Tensor:
     """A random, augmented snippet ``(C, T, S, S)``, normalised for the net."""
     start = snippets.random_start(clip.frames, spec.frames, spec.stride, generator)
@@ -150,7 +207,7 @@ def load_snippet(
     def choose(height: int, width: int) -> transforms.Box:
         return transforms.random_box(height, width, augmentation.smallest_crop, generator)
 
-    array = _read(clip, spec, indices, flow_dir, choose)
+    array = _read(clip, spec, indices, flow_dir, choose, memory)
     side = array.shape[1]
     mirrored = generator.random() < augmentation.mirror
     array = transforms.crop_resize(array, (0, 0, side), spec.size)
@@ -170,10 +227,11 @@ def load_views(
     num_clips: int = 1,
     num_crops: int = 1,
     flow_dir: Path | str = FLOW_DIR,
+    memory: Memory | None = None,
 ) -> Tensor:
     """The fixed views ``(num_clips * num_crops, C, T, S, S)`` of a clip, normalised for the net."""
     return make_views(
-        lambda indices: _read(clip, spec, indices, flow_dir),
+        lambda indices: _read(clip, spec, indices, flow_dir, memory=memory),
         clip.frames,
         spec,
         num_clips,
@@ -228,6 +286,7 @@ class TrainSnippets(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self.clips, self.spec, self.augmentation = list(clips), spec, augmentation
         self.seed, self.flow_dir = seed, flow_dir
+        self.memory = Memory(self.clips, spec)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -236,7 +295,7 @@ class TrainSnippets(Dataset[tuple[Tensor, int]]):
         epoch, index = key
         clip = self.clips[index]
         generator = rng(self.seed, "snippet", epoch, clip.clip_id)
-        x = load_snippet(clip, self.spec, self.augmentation, generator, self.flow_dir)
+        x = load_snippet(clip, self.spec, self.augmentation, generator, self.flow_dir, self.memory)
         return x, clip.label_id
 
 
@@ -247,13 +306,15 @@ class MiddleViews(Dataset[tuple[Tensor, int]]):
         self, clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str = FLOW_DIR
     ) -> None:
         self.clips, self.spec, self.flow_dir = list(clips), spec, flow_dir
+        self.memory = Memory(self.clips, spec)
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, index: int) -> tuple[Tensor, int]:
         clip = self.clips[index]
-        return load_views(clip, self.spec, flow_dir=self.flow_dir)[0], clip.label_id
+        x = load_views(clip, self.spec, flow_dir=self.flow_dir, memory=self.memory)[0]
+        return x, clip.label_id
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

@@ -126,6 +126,26 @@ def test_a_snippet_depends_on_seed_epoch_and_clip_alone(world) -> None:
     assert not torch.equal(one[0, 0][0], other[0, 0][0])
 
 
+@pytest.mark.parametrize("spec", [RGB, FLOW], ids=["rgb", "flow"])
+def test_clips_kept_in_memory_give_the_same(
+    spec: InputSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noise = np.random.default_rng(0)
+    path = tmp_path / "a.mp4"
+    write_clip(path, noise.integers(0, 255, (FRAMES, HEIGHT, WIDTH, 3), np.uint8), crf=20)
+    fields = noise.normal(size=(FRAMES - 1, HEIGHT, WIDTH, 2)).astype(np.float32)
+    store.write(tmp_path / "a.mkv", fields, bound=8.0)
+    clips = [Clip("a", "v", "folder", "x", 0, str(path), FRAMES, 25.0, WIDTH, HEIGHT)]
+    found = []
+    for most in (0, FRAMES * HEIGHT * WIDTH * spec.channels):
+        monkeypatch.setattr(data, "IN_MEMORY", most)
+        random = data.TrainSnippets(clips, spec, Augmentation(), 1, tmp_path)
+        middle = data.MiddleViews(clips, spec, tmp_path)
+        found.append([random[0, 0][0], random[1, 0][0], middle[0][0], middle[0][0]])
+        assert len(random.memory.kept) == len(middle.memory.kept) == bool(most)
+    assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
 def test_the_number_of_workers_changes_nothing(world) -> None:
     clips, _ = world
 
