@@ -71,7 +71,7 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
         "report.md",
     }  # fmt: skip
     kept = sorted((tmp_path / ".cache/predictions").iterdir())
-    assert len(kept) == 6  # four nets on the test clips, two streams on those of validation
+    assert len(kept) == 7  # four nets on the test clips, those that are fused on validation's too
     shutil.rmtree(tmp_path / "data/predictions")
     run("evaluate")
     assert _results(tmp_path) == first

@@ -40,6 +40,7 @@ class Bright(VideoNet):
 
     def __init__(self) -> None:
         super().__init__()
+        self.unused = torch.nn.Parameter(torch.zeros(1))
         self._set_head(len(LABELS), 0.0)
         with torch.no_grad():
             self.head.weight.zero_()

@@ -95,3 +95,20 @@ def _silence(container: av.container.OutputContainer, stream: av.AudioStream) ->
     frame.sample_rate = 44100
     container.mux(stream.encode(frame))
     container.mux(stream.encode())
+
+
+def rotate(path: Path, degrees: int) -> Path:
+    """Set the display matrix of an MP4's first track: ``degrees`` clockwise when shown."""
+    matrices = {
+        0: (1, 0, 0, 1),
+        90: (0, 1, -1, 0),
+        180: (-1, 0, 0, -1),
+        270: (0, -1, 1, 0),
+    }
+    content = bytearray(path.read_bytes())
+    at = content.index(b"tkhd") + 4 + 40  # the matrix of a version 0 track header
+    a, b, c, d = (value << 16 for value in matrices[degrees])
+    values = (a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    content[at : at + 36] = b"".join(v.to_bytes(4, "big", signed=True) for v in values)
+    path.write_bytes(bytes(content))
+    return path
