@@ -1,13 +1,15 @@
 """Whether the metrics in ``metrics/`` are those that are committed: ``python .ci/compare_metrics.py``.
 
 On the same kind of machine they do not differ at all. On another one the data still come out the same,
-but sums in another order, or bfloat16 that one of them lacks, change a trained net a little, and a clip
-that was nearly right may be just wrong. So, with ``--exact`` for none of it:
+but sums in another order, or bfloat16 that one of them lacks, change a step of training a little, and
+training enlarges that until the net is as different as one of another seed. So, with ``--exact`` for
+none of it:
 
 - what there is (files, keys) and every fact of the data and of the splits: no difference;
 - optical flow: 1 % of the value, since it is single precision;
-- top-1 and its like in evaluate.json, on the common test split: 0.10, about two standard errors of the
-  difference of two scores of 0.8 on 150 clips each (0.09);
+- top-1 and its like in evaluate.json, on the common test split: 0.20, as nets of two seeds may be apart
+  (two standard errors of the difference of two scores of 0.8 on 245 clips are 0.07, without what
+  training adds);
 - all other figures of trained nets (losses, intervals, which pairs are confused): printed, not judged.
 
 Everything that differs is printed, judged or not.
@@ -25,7 +27,7 @@ from typing import Any
 
 DATA = ("dataset.json", "split.json")
 FLOW, FLOW_TOLERANCE = "flow.json", 0.01
-SCORES, SCORE_TOLERANCE = "evaluate.json", 0.10
+SCORES, SCORE_TOLERANCE = "evaluate.json", 0.20
 SHARES = ("top1", "top5", "mean_class_accuracy", "macro_f1")
 SHOWN = 40
 """Differences of one kind that are printed; of the others, how many."""
