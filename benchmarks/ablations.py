@@ -114,14 +114,7 @@ def score(clone: Path, question: Question, content: dict[str, Any], seed: int) -
 
 def score_here(file: str) -> float:
     """Top-1 of a model file on the test split of the project in this folder, seen as evaluate does."""
-    config: params.Evaluate = params.load("evaluate")
-    how = models.Views(
-        views=config.views,
-        num_clips=config.num_clips,
-        num_crops=config.num_crops,
-        average=config.average,
-        precision=params.load("machine").precision,
-    )
+    how = models.Views.of(params.load("evaluate"), params.load("machine").precision)
     labels = labels_of(clips.read("data/dataset/clips.csv"))
     found = models.predict(file, clips.read("data/splits/test.csv"), labels, how)
     return float(found.correct.mean())

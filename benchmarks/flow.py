@@ -157,8 +157,8 @@ def as_zlib(path: Path, codes: Codes) -> tuple[float, float]:
 
 
 FORMATS: list[tuple[str, Callable[[Path, Codes], tuple[float, float]]]] = [
-    ("FFV1, Rice coder (ours)", as_store()),
-    ("FFV1, range coder", as_store(level="3", coder="range_def", slicecrc="0")),
+    ("FFV1, range coder (ours)", as_store()),
+    ("FFV1, Rice coder", as_store(level="3", coder="rice", slicecrc="0")),
     ("H.264 lossless, GOP 16", as_video("libx264", qp="0", preset="medium", g="16", bf="0")),
     ("H.264 lossless, ultrafast, intra", as_video("libx264", qp="0", preset="ultrafast", g="1")),
     ("H.264 CRF 8, GOP 16", as_video("libx264", crf="8", preset="medium", g="16", bf="0")),

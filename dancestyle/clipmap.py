@@ -14,7 +14,6 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import sys
 import time
 import traceback
@@ -26,7 +25,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dancestyle import pool
+from dancestyle import files, pool
 from dancestyle.files import atomic_path
 from dancestyle.progress import progress
 
@@ -124,7 +123,7 @@ def run(
     work: Work,
     *,
     name: str,
-    out_dir: Path | str,
+    out_dir: Path | str | None,
     suffix: str,
     params: Mapping[str, Any],
     version: str,
@@ -142,7 +141,8 @@ def run(
 
     Args:
         name: of the map, unique in the project: names its store and ``logs/<name>.log``.
-        out_dir: files in it with ``suffix`` that belong to no item are removed.
+        out_dir: files in it with ``suffix`` that belong to no item are removed. None leaves the
+            results in the store, as ``<store>/<id><suffix>``, for who lays them out otherwise.
         params: what else the results depend on (JSON-able).
         version: of the code that the results depend on; see :func:`code_version`.
         workers: processes; 0 takes one a core.
@@ -159,8 +159,6 @@ def run(
     started = time.monotonic()
     _check_ids(items)
     kept = Path(store) if store is not None else STORE / name
-    out = Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
     here = str(Path.cwd())
     basis = json.dumps([version, dict(params), suffix], sort_keys=True)
     with _locked(kept):
@@ -185,10 +183,11 @@ def run(
                 _count(report, jobs[index].item.id, outcome)
         report.done = dict(sorted(report.done.items()))
         report.failed = dict(sorted(report.failed.items()))
-        try:
-            _publish(kept, out, suffix, report.done, keep)
-        except OSError as error:
-            raise ClipMapError(f"{name}: {_explain(error, out)}") from None
+        if out_dir is not None:
+            try:
+                _publish(kept, Path(out_dir), suffix, report.done, keep)
+            except OSError as error:
+                raise ClipMapError(f"{name}: {_explain(error, Path(out_dir))}") from None
     seconds = time.monotonic() - started
     rate = f"{len(jobs) / seconds:.1f} clips/s" if jobs else "nothing to compute"
     print(f"{name}: {report}", flush=True)
@@ -323,6 +322,7 @@ def _publish(
     store: Path, out: Path, suffix: str, done: Mapping[str, Any], keep: Collection[str]
 ) -> None:
     """Make the output folder hold the results and nothing else: hard links, else copies."""
+    out.mkdir(parents=True, exist_ok=True)
     names = {f"{item_id}{suffix}" for item_id in done}
     belonging = names | {f"{item_id}{suffix}" for item_id in keep}
     for entry in list(os.scandir(out)):
@@ -331,7 +331,7 @@ def _publish(
         ):
             Path(entry.path).unlink()
     for name in names:
-        source, target, temporary = store / name, out / name, out / f".tmp-{name}"
+        source, target = store / name, out / name
         stat = source.stat()
         try:
             found = target.stat()
@@ -339,11 +339,7 @@ def _publish(
                 continue
         except FileNotFoundError:
             pass
-        try:
-            os.link(source, temporary)
-        except OSError:
-            shutil.copy2(source, temporary)
-        temporary.replace(target)
+        files.link(source, target)
 
 
 def _remove_strangers(store: Path, ids: set[str], suffix: str) -> int:

@@ -50,7 +50,7 @@ def draw_class_balance(path: Path | str, clips: Sequence[Clip], labels: Sequence
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.set_xlabel("clips")
-    axes.legend()
+    axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4, frameon=False)
     with files.atomic_path(path) as temporary:
         figure.savefig(temporary, metadata={"Software": None})
 

@@ -299,14 +299,23 @@ class Pretrain(Section):
     inflation: Literal["spread", "centre"]
     freeze_norm: bool
     head_multiplier: Rate
+    half: bool
     loop: Loop
     augmentation: Augmentation
+
+
+class Starts(Section):
+    """Published weights that the streams start from, each a path, a name or a URL."""
+
+    rgb: str | None
+    flow: str | None
 
 
 class Train(Section):
     """The two streams of the I3D."""
 
     seed: int
+    checkpoints: Starts
     epochs: Positive
     flow_epochs: Positive | None
     batch_size: Positive

@@ -25,14 +25,7 @@ STORE = Path(".cache/predictions")
 def main() -> None:
     config: params.Evaluate = params.load("evaluate")
     runs = params.load("finetune").runs
-    how = models.Views(
-        views=config.views,
-        num_clips=config.num_clips,
-        num_crops=config.num_crops,
-        average=config.average,
-        precision=params.load("machine").precision,
-        store=STORE,
-    )
+    how = models.Views.of(config, params.load("machine").precision, store=STORE)
     labels = labels_of(clips.read("data/dataset/clips.csv"))
     train, val, test = (clips.read(SPLITS / f"{name}.csv") for name in ("train", "val", "test"))
 

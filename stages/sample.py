@@ -14,7 +14,7 @@ from dancestyle.sample.world import make_world
 def main() -> None:
     sample: params.Sample = params.load("sample")
     machine: params.Machine = params.load("machine")
-    make_world(Path("data/sample"), sample, machine.workers)
+    make_world(Path("data/sample"), sample, machine)
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from dancestyle import clipmap
+from dancestyle import clipmap, params
 from dancestyle.clips import Clip
 from dancestyle.evaluation import general, views
 from dancestyle.evaluation.predictions import Predictions, table
@@ -63,6 +63,12 @@ class Views:
     precision: str = "auto"
     flow_dir: Path = FLOW_DIR
     store: Path | None = None
+
+    @classmethod
+    def of(cls, config: params.Evaluate, precision: str, **more: Any) -> Views:
+        """As the sections ``evaluate`` and ``machine`` of params.yaml say."""
+        keys = ("views", "num_clips", "num_crops", "average")
+        return cls(precision=precision, **{key: getattr(config, key) for key in keys}, **more)
 
 
 def predict(

@@ -71,7 +71,7 @@ def _write(path: Path, codes: Sequence[np.ndarray], bound: float) -> int:
         stream.width, stream.height, stream.pix_fmt = width, 2 * height, "gray"
         stream.gop_size = 1
         stream.thread_count = 1
-        stream.options = {"level": "3", "coder": "rice", "slicecrc": "0", "flags": "+bitexact"}
+        stream.options = {"level": "3", "coder": "range_tab", "slicecrc": "0", "flags": "+bitexact"}
         for i, code in enumerate(codes):
             if code.shape != (height, width, 2):
                 raise ValueError(f"field {i} is {code.shape}, the first is {codes[0].shape}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
@@ -47,17 +49,25 @@ def turn_video(path: Path) -> None:
     write_bytes(path, bytes(content))
 
 
-def write_jpeg(path: Path, picture: Image, quality: int) -> None:
-    """Write a picture (H, W, 3) RGB."""
+def jpeg(picture: Image, quality: int) -> bytes:
+    """A picture (H, W, 3) RGB as a JPEG file."""
     done, data = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
-    write_bytes(path, data.tobytes())
+    return data.tobytes()
 
 
-def write_npz(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:
-    """Write arrays as ``np.savez`` does, but with no time of day in the archive."""
+def write_zip(path: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into an archive, uncompressed, with no time of day in it."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
-        for name, array in arrays.items():
-            entry = zipfile.ZipInfo(f"{name}.npy", date_time=(1980, 1, 1, 0, 0, 0))
-            with archive.open(entry, "w", force_zip64=True) as out:
-                np.lib.format.write_array(out, array, allow_pickle=False)
+        for name, content in files.items():
+            archive.writestr(zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0)), content)
+
+
+def write_npz(path: Path, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+    """Write arrays as ``np.savez`` does, but with no time of day in the archive."""
+    files = {}
+    for name, array in arrays.items():
+        buffer = io.BytesIO()
+        np.lib.format.write_array(buffer, np.asanyarray(array), allow_pickle=False)
+        files[f"{name}.npy"] = buffer.getvalue()
+    write_zip(path, files)

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from dancestyle.progress import progress
+from dancestyle.clipmap import Item
 from dancestyle.sample.choreography import ACTIONS, STYLES
-from dancestyle.sample.encode import write_npz
+from dancestyle.sample.encode import jpeg, write_npz
 from dancestyle.sample.performance import Performance, dance_moves, place
-from dancestyle.sample.processes import processes
 from dancestyle.sample.render import Person, render
 from dancestyle.sample.scene import Handling, Image, Look, Place, random_camera
 from dancestyle.sample.skeleton import COCO_INDEX, Body, Moves, joints
 from dancestyle.seeds import rng as named_rng
 
 SIZE = 64  # pixels, square
+QUALITY = 95  # of the JPEGs
 _CHUNK = 100  # stills of one piece of work
 _SHARED = 4  # stills of one place and dancer
 _FACING = 0.1  # standard deviation, in turns, of most figures' looking away from the camera
@@ -82,24 +83,50 @@ def _posed(rng: np.random.Generator, body: Body) -> NDArray[np.float64]:
     return np.asarray(place(figure, (0.0, 0.0), float(facing)))
 
 
-def _chunk(arguments: tuple[int, int, int]) -> Chunk:
-    return make_stills(*arguments)
+def film_stills(item: Item, path: Path) -> dict[str, Any]:
+    """One chunk of stills, as :func:`pack` lays them out."""
+    pictures, points, visible = make_stills(**item.args)
+    write_npz(path, pack([jpeg(picture, QUALITY) for picture in pictures], points, visible))
+    return {}
 
 
-def write_stills(path: Path, seed: int, count: int, workers: int) -> None:
-    """Render ``count`` stills on ``workers`` processes and write them to ``path`` (npz)."""
-    chunks = [(seed, first, min(_CHUNK, count - first)) for first in range(0, count, _CHUNK)]
-    parts: list[Chunk] = list(
-        progress(_map(chunks, workers), total=len(chunks), desc="stills", unit="chunk")
+def chunks(seed: int, count: int) -> list[Item]:
+    """What :func:`film_stills` has to do for ``count`` stills."""
+    return [
+        Item(
+            f"stills{first:07d}",
+            args={"seed": seed, "first": first, "count": min(_CHUNK, count - first)},
+        )
+        for first in range(0, count, _CHUNK)
+    ]
+
+
+def pack(
+    pictures: Sequence[bytes], points: NDArray[np.float32], visible: NDArray[np.bool_]
+) -> dict[str, NDArray[np.generic]]:
+    """The arrays of a file of stills.
+
+    Returns:
+        ``jpeg``, the bytes of all pictures in a row; ``ends`` (N,), where each of them ends;
+        ``joints`` (N, 17, 2) in [0, 1] of the picture; ``visible`` (N, 17).
+    """
+    return {
+        "jpeg": np.frombuffer(b"".join(pictures), np.uint8),
+        "ends": np.cumsum([len(picture) for picture in pictures], dtype=np.int64),
+        "joints": points,
+        "visible": visible,
+    }
+
+
+def join(parts: Sequence[Path], path: Path) -> None:
+    """Write the stills of several files into one."""
+    found: list[Mapping[str, NDArray[Any]]] = [pack([], *make_stills(0, 0, 0)[1:])]
+    for part in parts:
+        with np.load(part) as content:
+            found.append(dict(content))
+    before = np.cumsum([0, *(len(one["jpeg"]) for one in found[:-1])])
+    arrays = {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+    arrays["ends"] = np.concatenate(
+        [one["ends"] + start for one, start in zip(found, before, strict=True)]
     )
-    empty = make_stills(seed, 0, 0)
-    images, points, visible = (np.concatenate(each) for each in zip(empty, *parts, strict=True))
-    write_npz(path, {"images": images, "joints": points, "visible": visible})
-
-
-def _map(chunks: list[tuple[int, int, int]], workers: int) -> Iterator[Chunk]:
-    if workers == 1:
-        yield from map(_chunk, chunks)
-        return
-    with processes(workers) as pool:
-        yield from pool.map(_chunk, chunks)
+    write_npz(path, arrays)

@@ -69,16 +69,33 @@ def to_bytes(content: Any) -> bytes:
     return buffer.getvalue()
 
 
-def save_weights(path: Path | str, weights: Mapping[str, Tensor], **facts: Any) -> None:
-    """Write weights and plain facts about them; of several processes, the first writes."""
+def save_weights(
+    path: Path | str, weights: Mapping[str, Tensor], half: bool = False, **facts: Any
+) -> None:
+    """Write weights and plain facts about them; of several processes, the first writes.
+
+    ``half`` keeps kernels and matrices in 16 bits (float16, relative error 2 ** -11), in which they
+    need half the space; vectors (of norms, biases) stay as they are.
+    """
     if not parallel.is_main():
         return
-    tensors = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
+    tensors = {
+        key: (_halved(value) if half else value).detach().cpu().contiguous().clone()
+        for key, value in weights.items()
+    }
     write_bytes(path, to_bytes({"format": FORMAT, **facts, "state_dict": tensors}))
 
 
+def _halved(value: Tensor) -> Tensor:
+    """In 16 bits, if it is a kernel or a matrix and none of it is too large for them."""
+    if value.ndim < 2 or value.dtype != torch.float32:
+        return value
+    half = value.to(torch.float16)
+    return half if bool(half.isfinite().all()) else value
+
+
 def read_weights(path: Path | str) -> dict[str, Any]:
-    """The content of a file of :func:`save_weights`; nothing in it is executed.
+    """The content of a file of :func:`save_weights`, its weights float32; nothing is executed.
 
     Raises:
         CheckpointError: the file is missing, is no checkpoint, or wants to run code.
@@ -96,14 +113,20 @@ def read_weights(path: Path | str) -> dict[str, Any]:
         raise CheckpointError(f"{path}: not a checkpoint, or damaged: {error}") from None
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path}: not a model file of this project (format {FORMAT})")
+    weights = content.get("state_dict")
+    if isinstance(weights, dict):
+        content["state_dict"] = {
+            key: value.float() if getattr(value, "dtype", None) == torch.float16 else value
+            for key, value in weights.items()
+        }
     return content
 
 
-def save_model(path: Path | str, net: VideoNet, meta: ModelMeta) -> None:
-    """Write a net and its :class:`ModelMeta`, whole or not at all."""
+def save_model(path: Path | str, net: VideoNet, meta: ModelMeta, half: bool = False) -> None:
+    """Write a net and its :class:`ModelMeta`, whole or not at all; ``half`` as above."""
     facts = asdict(meta)
     facts["labels"] = list(meta.labels)
-    save_weights(path, net.state_dict(), **facts)
+    save_weights(path, net.state_dict(), half, **facts)
 
 
 def load_model(path: Path | str) -> LoadedModel:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -56,7 +57,9 @@ def net_2d(kind: str, outputs: int) -> nn.Module:
 
 
 class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
-    """Items ``(3, S, S)`` with targets ``(OUTPUTS,)`` and their weights ``(OUTPUTS,)``, 0 or 1.
+    """The stills of a file that the sample wrote (``dancestyle.sample.stills.pack``).
+
+    Items ``(3, S, S)`` with targets ``(OUTPUTS,)`` and their weights ``(OUTPUTS,)``, 0 or 1.
 
     The joints are given within the figure: from its centre, in units of its size. Where it stands is
     told apart from how it stands, since the nets' features are averages over the picture, which say
@@ -76,10 +79,17 @@ class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
     ) -> None:
         try:
             with np.load(path) as content:
-                self.images = content["images"][part]
+                packed, ends = content["jpeg"], content["ends"]
+                starts = np.concatenate([[0], ends[:-1]])
+                self.images = np.stack(
+                    [
+                        _decoded(packed[start:end])
+                        for start, end in zip(starts[part], ends[part], strict=True)
+                    ]
+                )
                 self.joints = content["joints"][part].astype(np.float32)
                 self.visible = content["visible"][part]
-        except (OSError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError, IndexError) as error:
             raise StillsError(f"{path}: not a file of stills with poses: {error}") from None
         self.size, self.seed, self.mean, self.std = size, seed, mean, std
 
@@ -110,6 +120,27 @@ class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
         joints, visible = by_side(joints, visible)
         inside = visible & (np.abs(joints) <= 1).all(axis=1)
         return x, figure_targets(joints, inside)
+
+
+def count(path: Path | str) -> int:
+    """How many stills a file holds.
+
+    Raises:
+        StillsError: it is no file of stills.
+    """
+    try:
+        with np.load(path) as content:
+            return len(content["ends"])
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise StillsError(f"{path}: not a file of stills with poses: {error}") from None
+
+
+def _decoded(data: np.ndarray) -> np.ndarray:
+    """A JPEG as (H, W, 3) RGB."""
+    picture = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB) if len(data) else None
+    if picture is None:
+        raise ValueError("a picture cannot be decoded")
+    return picture
 
 
 def by_side(joints: np.ndarray, visible: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

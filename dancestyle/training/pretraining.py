@@ -30,7 +30,7 @@ from dancestyle.training.checkpoints import (
 from dancestyle.training.data import InputSpec, train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
 from dancestyle.training.module import TrainingError
-from dancestyle.training.pose import OUTPUTS, PoseRegressor, Stills, net_2d
+from dancestyle.training.pose import OUTPUTS, PoseRegressor, Stills, count, net_2d
 from dancestyle.training.recipe import Recipe
 from dancestyle.training.tasks import (
     HISTORY,
@@ -97,10 +97,10 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         **loop_options(params.loop),
     )
     native = nets.create(STARTS[name], 1).native
-    total = len(Stills(params.stills or "", size.size, params.seed, slice(None), (), ()))
-    edge = int(total * (1 - VALIDATION))
+    path = params.stills or ""
+    edge = int(count(path) * (1 - VALIDATION))
     train, val = (
-        Stills(params.stills or "", size.size, params.seed, part, native.mean, native.std)
+        Stills(path, size.size, params.seed, part, native.mean, native.std)
         for part in (slice(0, edge), slice(edge, None))
     )
     workers = loader_workers(settings)
@@ -112,7 +112,8 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         name,
         (size.size, edge),
     )
-    save_weights(out, net.state_dict(), net=name, task="pose of rendered stills")
+    weights = net.state_dict()
+    save_weights(out, weights, half=params.half, net=name, task="pose of rendered stills")
     return result
 
 
@@ -161,7 +162,7 @@ def train_actions(
         settings,
         augmentation=augmentation_of(params.augmentation),
     )
-    save_model(out, net, ModelMeta(net_name(name), tuple(labels), spec))
+    save_model(out, net, ModelMeta(net_name(name), tuple(labels), spec), half=params.half)
     return result
 
 

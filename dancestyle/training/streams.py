@@ -12,6 +12,7 @@ import yaml
 
 from dancestyle import nets
 from dancestyle.clips import Clip
+from dancestyle.nets import checkpoints
 from dancestyle.nets.base import VideoNet
 from dancestyle.nets.inflate import inflate
 from dancestyle.params import Input, Machine, Train
@@ -63,10 +64,22 @@ def read_best(path: Path | str) -> dict[str, Any]:
 def stream_net(
     modality: str, num_classes: int, weights_2d: Path | str, params: Train, dropout: float
 ) -> VideoNet:
-    """The Inception-v1 I3D of a stream, inflated from 2D weights; ``train.seed`` draws the rest."""
+    """The Inception-v1 I3D of a stream, where its training starts; ``train.seed`` draws the rest.
+
+    It is inflated from 2D weights, or begins with the published weights of a 3D net that
+    ``train.checkpoints`` names for the stream, whose head is replaced.
+
+    Raises:
+        WeightsError, DownloadError, CheckpointError: the weights cannot be had or do not fit.
+    """
     torch.manual_seed(derive(params.seed, "net"))
     net = nets.create(NET, num_classes, in_channels=CHANNELS[modality], dropout=dropout)
-    inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
+    published = getattr(params.checkpoints, modality)
+    if published is None:
+        inflate(net, read_weights(weights_2d)["state_dict"], params.inflation)
+    else:
+        report = checkpoints.load(net, checkpoints.find(published))
+        print(f"i3d_{modality}: {report}", flush=True)
     # Statistics of images say nothing of flow, so there the norm learns its own.
     net.freeze((), norm=params.freeze_norm and modality == "rgb")
     return net

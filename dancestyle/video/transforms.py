@@ -47,15 +47,18 @@ def rgb_tensor(frames: np.ndarray, mean: Sequence[float], std: Sequence[float]) 
     """uint8 ``(T, H, W, 3)`` to normalised float32 ``(3, T, H, W)``; mean and std in grey levels."""
     x = np.empty(frames.shape, np.float32)
     # Frame by frame, which stays in the cache, and with numbers or whole rows to subtract: NumPy is
-    # slow with three at a time. A fifth of the time of three passes over all.
-    centre, scale = _row(mean, frames.shape[2]), _row(std, frames.shape[2])
+    # slow with three at a time, and with one kind of number from another. A seventh of the time of
+    # three passes over all.
+    centre = _row(mean, frames.shape[2])
+    scale = _row(np.float32(1) / np.asarray(std, np.float32), frames.shape[2])
     for frame, target in zip(frames, x, strict=True):
-        np.subtract(frame, centre, out=target, dtype=np.float32)
-        np.divide(target, scale, out=target)
+        np.copyto(target, frame)
+        target -= centre
+        target *= scale
     return torch.from_numpy(x).permute(3, 0, 1, 2)
 
 
-def _row(values: Sequence[float], width: int) -> np.ndarray:
+def _row(values: Sequence[float] | np.ndarray, width: int) -> np.ndarray:
     """A value a channel for a row of pixels, float32 (width, C), or () if they are all the same."""
     row = np.asarray(values, np.float32)
     return row[0] if (row == row[0]).all() else np.tile(row, (width, 1))

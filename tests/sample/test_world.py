@@ -3,14 +3,18 @@
 import csv
 import hashlib
 import json
+import re
+from contextlib import chdir
 from pathlib import Path
 
 import av
 import cv2
 import numpy as np
 import pytest
+import yaml
 
-from dancestyle.params import Sample
+from dancestyle.clipmap import ClipMapError
+from dancestyle.params import Machine, Sample
 from dancestyle.sample.choreography import STYLES
 from dancestyle.sample.clip import make_clip
 from dancestyle.sample.layouts import kinetics
@@ -30,10 +34,16 @@ TINY = Sample(
 )
 
 
+def machine(workers: int) -> Machine:
+    content = yaml.safe_load(Path(__file__).parents[2].joinpath("params.yaml").read_text())
+    return Machine.model_validate({**content["machine"], "workers": workers})
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("sample")
-    make_world(root, TINY, workers=2)
+    with chdir(tmp_path_factory.mktemp("project")):
+        make_world(root, TINY, machine(2))
     return root
 
 
@@ -101,9 +111,13 @@ def test_general_actions_share_some_videos(world):
 
 def test_stills(world):
     with np.load(world / "stills/stills.npz") as stills:
-        assert stills["images"].shape == (8, 64, 64, 3) and stills["images"].dtype == np.uint8
+        ends = stills["ends"].tolist()
+        assert len(ends) == 8 and ends[-1] == len(stills["jpeg"])
+        picture = cv2.imdecode(stills["jpeg"][ends[2] : ends[3]], cv2.IMREAD_COLOR_RGB)
         assert stills["joints"].shape == (8, 17, 2) and stills["visible"].dtype == np.bool_
         assert stills["visible"].mean() > 0.9
+    rendered = make_stills(1, 0, 8)[0][3]
+    assert np.abs(picture.astype(float) - rendered).mean() < 4
     # Any piece of the work gives the same stills: chunks do not matter.
     np.testing.assert_array_equal(make_stills(1, 5, 2)[0], make_stills(1, 0, 8)[0][5:7])
 
@@ -116,9 +130,34 @@ def digests(root: Path) -> dict[str, str]:
     }
 
 
-def test_the_same_bytes_on_one_process(world, tmp_path):
-    make_world(tmp_path, TINY, workers=1)
-    assert digests(tmp_path) == digests(world)
+def test_the_same_bytes_on_one_process(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_world(tmp_path / "sample", TINY, machine(1))
+    assert digests(tmp_path / "sample") == digests(world)
+
+
+def test_a_larger_world_films_only_what_is_new(world, tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+    make_world(Path("sample"), TINY, machine(2))
+    capfd.readouterr()
+    larger = TINY.model_copy(update={"videos_per_style": 2, "stills": 16})
+    make_world(Path("sample"), larger, machine(2))
+    said = capfd.readouterr().out
+    assert re.search(r"kinetics700: reused 2\d, computed 19, removed 0, failed 0", said), said
+    assert re.search(r"lets_dance: reused [1-9]\d*, computed 0, removed 0, failed 0", said), said
+    make_world(Path("sample"), TINY, machine(2))
+    assert digests(Path("sample")) == digests(world), "what no longer belongs is gone"
+
+
+def test_what_cannot_be_filmed_stops_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("dancestyle.sample.world.film", fail)
+    with pytest.raises(ClipMapError, match=r"sample_kinetics700: .* could not be filmed: no light"):
+        make_world(Path("sample"), TINY, machine(1))
+
+
+def fail(item, path):
+    raise ValueError("no light")
 
 
 def test_more_clips_change_none_of_the_first(tmp_path):
@@ -127,10 +166,9 @@ def test_more_clips_change_none_of_the_first(tmp_path):
     more = kinetics.jobs(kinetics.plan_styles(tmp_path, kinetics.Sizes(1, 3, 2, 32, 0.4)))
     assert set(few) <= set(more)
     first = few[5]
-    film(first)
-    before = first.path.read_bytes()
-    film(first)
-    assert first.path.read_bytes() == before
+    film(first.item, tmp_path / "a.mp4")
+    film(first.item, tmp_path / "b.mp4")
+    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
 
 
 def test_another_moment_is_the_same_dancer_in_another_pose():

@@ -39,6 +39,23 @@ def test_round_trip(net: nets.VideoNet, saved: Path) -> None:
         assert torch.equal(tensor, model.net.state_dict()[key]), key
 
 
+def test_half_the_bits(net: nets.VideoNet, saved: Path, tmp_path: Path) -> None:
+    """Kernels to 11 binary digits, vectors exactly; what 16 bits cannot hold stays as it is."""
+    save_model(tmp_path / "half.ckpt", net, META, half=True)
+    assert (tmp_path / "half.ckpt").stat().st_size < 0.52 * saved.stat().st_size
+    found = load_model(tmp_path / "half.ckpt").net.state_dict()
+    for key, value in net.state_dict().items():
+        assert found[key].dtype == value.dtype
+        if value.ndim < 2:
+            assert torch.equal(found[key], value), key
+        torch.testing.assert_close(found[key], value, rtol=2**-11, atol=2**-25)
+    large = {"weight": torch.tensor([[1e5, 1.0]])}
+    checkpoints.save_weights(tmp_path / "large.ckpt", large, half=True)
+    assert torch.equal(
+        checkpoints.read_weights(tmp_path / "large.ckpt")["state_dict"]["weight"], large["weight"]
+    )
+
+
 def test_the_same_net_gives_the_same_bytes(net: nets.VideoNet, saved: Path, tmp_path: Path) -> None:
     save_model(tmp_path / "another name.ckpt", net, META)
     assert (tmp_path / "another name.ckpt").read_bytes() == saved.read_bytes()

@@ -10,6 +10,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dancestyle.sample.encode import jpeg, write_npz
+from dancestyle.sample.stills import pack
 from dancestyle.training.module import Recipe
 from dancestyle.training.pose import (
     JOINTS,
@@ -19,6 +21,7 @@ from dancestyle.training.pose import (
     Stills,
     StillsError,
     by_side,
+    count,
     figure_targets,
     net_2d,
 )
@@ -45,7 +48,7 @@ def write(path: Path, joints: np.ndarray, bright: int | None = None) -> Path:
         x, y = (joints[bright] * SIZE).astype(int)
         image[0, max(y - DOT, 0) : y + DOT + 1, max(x - DOT, 0) : x + DOT + 1] = 255
     visible = np.ones((1, JOINTS), bool)
-    np.savez(path, images=image, joints=joints[None].astype(np.float32), visible=visible)
+    write_npz(path, pack([jpeg(image[0], 95)], joints[None].astype(np.float32), visible))
     return path
 
 
@@ -150,8 +153,13 @@ def test_what_is_no_file_of_stills(tmp_path: Path) -> None:
     np.savez(tmp_path / "other.npz", pictures=np.zeros(3))
     (tmp_path / "text.npz").write_text("hello")
     for name in ("other.npz", "text.npz", "none.npz"):
-        with pytest.raises(StillsError, match=name):
-            stills(tmp_path / name)
+        for read in (stills, count):
+            with pytest.raises(StillsError, match=name):
+                read(tmp_path / name)
+    empty = pack([b"no picture"], np.zeros((1, JOINTS, 2), np.float32), np.ones((1, JOINTS), bool))
+    write_npz(tmp_path / "broken.npz", empty)
+    with pytest.raises(StillsError, match=r"broken\.npz.*cannot be decoded"):
+        stills(tmp_path / "broken.npz")
 
 
 def test_no_such_net() -> None:

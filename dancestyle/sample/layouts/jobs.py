@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
-from dancestyle.progress import progress
+from dancestyle.clipmap import Item
 from dancestyle.sample.clip import make_clip
-from dancestyle.sample.encode import turn_video, write_jpeg, write_video
-from dancestyle.sample.processes import processes
+from dancestyle.sample.encode import jpeg, turn_video, write_video, write_zip
 from dancestyle.sample.skeleton import COCO
 from dancestyle.seeds import rng as named_rng
 
 RATES = (Fraction(24), Fraction(25), Fraction(30000, 1001), Fraction(30))
 _SHAPES = ((4, 3), (4, 3), (16, 9), (3, 2), (1, 1), (3, 4), (9, 16))
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-
-Job = TypeVar("Job")
 
 
 @dataclass(frozen=True)
@@ -50,6 +46,13 @@ class VideoJob:
     crf: int
     damage: str = ""
 
+    @property
+    def item(self) -> Item:
+        """What :func:`film` needs to know of it, for the clip map."""
+        args = asdict(self) | {"rate": str(self.rate)}
+        del args["path"]
+        return Item(self.path.stem, args=args)
+
 
 @dataclass(frozen=True)
 class FramesJob:
@@ -72,6 +75,13 @@ class FramesJob:
     size: tuple[int, int]
     missing: tuple[int, ...]
 
+    @property
+    def item(self) -> Item:
+        """What :func:`film_frames` needs to know of it, for the clip map."""
+        args = asdict(self)
+        del args["root"]
+        return Item(self.stem, args=args)
+
 
 def youtube_id(seed: int, *names: object) -> str:
     """Eleven characters that look like a YouTube video's name, for whatever ``names`` name."""
@@ -86,43 +96,52 @@ def random_size(rng: np.random.Generator, short_side: int) -> tuple[int, int]:
     return 2 * round(across * scale / 2), 2 * round(high * scale / 2)
 
 
-def film(job: VideoJob) -> Path:
+def film(item: Item, path: Path) -> dict[str, Any]:
     """Film, encode and, where the job says so, damage one video file."""
+    args = item.args
+    rate, damage = Fraction(args["rate"]), args["damage"]
     rendered = make_clip(
-        job.seed,
-        job.label,
-        job.video,
-        job.moment,
-        np.arange(job.frames) / float(job.rate),
-        job.size,
+        args["seed"],
+        args["label"],
+        args["video"],
+        args["moment"],
+        np.arange(args["frames"]) / float(rate),
+        tuple(args["size"]),
     )
     frames = rendered.frames
-    if job.damage == "turned":  # stored on its side, with a note to players
+    if damage == "turned":  # stored on its side, with a note to players
         frames = np.ascontiguousarray(np.rot90(frames, 1, axes=(1, 2)))
-    write_video(job.path, frames, job.rate, job.crf)
-    if job.damage == "turned":
-        turn_video(job.path)
-    elif job.damage == "truncated":
-        content = job.path.read_bytes()
-        job.path.write_bytes(content[: len(content) * 6 // 10])
-    elif job.damage == "empty":
-        job.path.write_bytes(b"")
-    elif job.damage == "text":
-        job.path.write_text("<html><title>Video unavailable</title></html>\n", encoding="utf-8")
-    return job.path
+    write_video(path, frames, rate, args["crf"])
+    if damage == "turned":
+        turn_video(path)
+    elif damage == "truncated":
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) * 6 // 10])
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "text":
+        path.write_text("<html><title>Video unavailable</title></html>\n", encoding="utf-8")
+    return {}
 
 
-def film_frames(job: FramesJob) -> Path:
-    """Film one clip as JPEG frames and pose files."""
+def film_frames(item: Item, path: Path) -> dict[str, Any]:
+    """Film one clip as JPEG frames and pose files, in one archive of files as they shall lie."""
+    args = item.args
+    width, height = args["size"]
     rendered = make_clip(
-        job.seed, job.label, job.stem[:11], job.moment, np.arange(job.frames) / 25, job.size
+        args["seed"],
+        args["label"],
+        args["stem"][:11],
+        args["moment"],
+        np.arange(args["frames"]) / 25,
+        (width, height),
     )
-    width, height = job.size
-    for index in range(job.frames):
-        if index + 1 in job.missing:
+    files: dict[str, bytes] = {}
+    for index in range(args["frames"]):
+        if index + 1 in args["missing"]:
             continue
-        name = f"{job.stem}_{index + 1:04d}"
-        write_jpeg(job.root / "rgb" / job.folder / f"{name}.jpg", rendered.frames[index], 90)
+        name = f"{args['folder']}/{args['stem']}_{index + 1:04d}"
+        files[f"rgb/{name}.jpg"] = jpeg(rendered.frames[index], 90)
         persons: list[list[object]] = []
         for points in rendered.keypoints[index]:
             inside = np.all((points >= 0) & (points < (width, height)), axis=-1)
@@ -132,18 +151,6 @@ def film_frames(job: FramesJob) -> Path:
                     [f"person{len(persons)}", *([n, p] for n, p in zip(COCO, places, strict=True))]
                 )
         if persons:  # a frame in which nobody was found has no file
-            pose = job.root / "densepose" / job.folder / f"{name}.json"
-            pose.parent.mkdir(parents=True, exist_ok=True)
-            pose.write_text(json.dumps(persons) + "\n", encoding="utf-8")
-    return job.root / "rgb" / job.folder
-
-
-def run(work: Callable[[Job], Path], jobs: Sequence[Job], workers: int, desc: str) -> None:
-    """Do ``work`` for every job on ``workers`` processes; the files do not depend on how many."""
-    if workers == 1:
-        for _ in progress(map(work, jobs), total=len(jobs), desc=desc):
-            pass
-        return
-    with processes(workers) as pool:
-        for _ in progress(pool.map(work, jobs, chunksize=4), total=len(jobs), desc=desc):
-            pass
+            files[f"densepose/{name}.json"] = f"{json.dumps(persons)}\n".encode()
+    write_zip(path, files)
+    return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def annotate(root: Path, entries: list[Entry]) -> None:
         write_text(root / "annotations" / names[split], "\n".join(lines) + "\n")
 
 
-def jobs(entries: list[Entry]) -> list[VideoJob]:
+def jobs(entries: Sequence[Entry]) -> list[VideoJob]:
     """The files to film; listed ones that shall be missing are left out."""
     return [
         replace(
