@@ -282,12 +282,25 @@ class Actions(Section):
     source: KineticsSource | None
 
 
+class PretrainedNet(Section):
+    """Where the weights of a net come from.
+
+    Attributes:
+        weights: a published file, which is converted: a name, a path or a URL; None trains the net.
+        start: the model file that its training starts from, or ``data/none.txt``.
+        data: stills for a 2D net, a folder of clips for others; ``data/none.txt`` with ``weights``.
+    """
+
+    weights: str | None
+    start: str
+    data: str
+
+
 class Pretrain(Section):
     """The weights that everything starts from: published files, or training on the sample's."""
 
     seed: int
-    checkpoints: dict[str, str | None]
-    stills: str | None
+    nets: dict[str, PretrainedNet]
     stills_epochs: Count
     stills_batch_size: Positive
     stills_lr: Rate
@@ -336,7 +349,7 @@ class Train(Section):
 
 
 class FinetuneRun(Section):
-    """One fine-tuning run; a key of ``pretrain.checkpoints`` names its net."""
+    """One fine-tuning run; a key of ``pretrain.nets`` names its net."""
 
     net: str
     subset: Literal["subset1", "subset2"]

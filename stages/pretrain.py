@@ -1,8 +1,8 @@
 """Give one net the weights that training starts from: ``python -m stages.pretrain NET``.
 
-NET is ``inception_2d``, ``resnet_2d``, ``r50``, ``r50_nl`` or any name of ``dancestyle.nets.names()``.
-A published file that ``pretrain.checkpoints`` names is converted; otherwise the net is trained on the
-sample's stills or general actions. Writes ``models/pretrained/NET.ckpt``,
+NET is a key of ``pretrain.nets``: ``inception_2d``, ``resnet_2d``, ``r50``, ``r50_nl`` or any name of
+``dancestyle.nets.names()``. The published file that is named there is converted; where there is none,
+the net is trained, on the sample's stills or on general actions. Writes ``models/pretrained/NET.ckpt``,
 ``metrics/pretrain_NET.json`` and ``plots/pretrain/NET.csv``.
 """
 
@@ -17,7 +17,6 @@ from dancestyle.training import parallel, pretraining
 from dancestyle.training.tasks import write_record
 
 OUT = Path("models/pretrained")
-ACTIONS = Path("data/actions/clips.csv")
 
 
 def main(name: str) -> None:
@@ -27,21 +26,25 @@ def main(name: str) -> None:
         size = size.for_resnets
     out = OUT / f"{name}.ckpt"
     metrics, plots = Path(f"metrics/pretrain_{name}.json"), Path(f"plots/pretrain/{name}.csv")
-    published = config.checkpoints.get(name)
-    if published is not None:
-        pretraining.convert(name, published, size, out, metrics, plots)
+    if name not in config.nets:
+        raise params.ParamsError(
+            f"params.yaml: pretrain.nets has no '{name}'; it has: {', '.join(config.nets)}"
+        )
+    entry = config.nets[name]
+    if entry.weights is not None:
+        pretraining.convert(name, entry.weights, size, out, metrics, plots)
         return
     parallel.spread(settings, "stages.pretrain", name)
     if name in pretraining.KINDS_2D:
         result = pretraining.train_2d(name, config, size, settings, out)
         write_record(result, metrics, plots, weights="trained on rendered stills")
         return
-    actions = clips.read(ACTIONS)
+    actions = clips.read(Path(entry.data) / "clips.csv")
     result = pretraining.train_actions(
         name,
         actions,
         labels_of(actions),
-        OUT / ("r50.ckpt" if name == "r50_nl" else "resnet_2d.ckpt"),
+        entry.start,
         config,
         size,
         settings,

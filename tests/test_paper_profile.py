@@ -52,7 +52,8 @@ def test_every_model_key_is_written_out() -> None:
 
 
 def test_the_weights_are_published_ones_of_the_right_nets() -> None:
-    weights = params.load("pretrain", PAPER).checkpoints
+    entries = params.load("pretrain", PAPER).nets
+    weights = {name: entry.weights for name, entry in entries.items()}
     nets = {"inception_2d": "i3d_inception", "resnet_2d": "i3d_r50"}
     nets |= {"r50": "i3d_r50", "r50_nl": "i3d_r50_nl"}
     assert {name: PUBLISHED[file].net for name, file in weights.items()} == nets

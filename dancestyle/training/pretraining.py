@@ -50,7 +50,7 @@ NO_LABELS = ("unknown",)  # of a net whose head was dropped: no style is called 
 
 
 def net_name(name: str) -> str:
-    """The net, as :func:`dancestyle.nets.create` knows it, of a 3D entry of ``pretrain.checkpoints``.
+    """The net, as :func:`dancestyle.nets.create` knows it, of a 3D entry of ``pretrain.nets``.
 
     Raises:
         TrainingError: there is none.
@@ -58,9 +58,7 @@ def net_name(name: str) -> str:
     found = NETS_3D.get(name, name)
     if found not in nets.names():
         known = ", ".join([*KINDS_2D, *NETS_3D, *nets.names()])
-        raise TrainingError(
-            f"params.yaml: pretrain.checkpoints: no net '{name}'; there are: {known}"
-        )
+        raise TrainingError(f"params.yaml: pretrain.nets: no net '{name}'; there are: {known}")
     return found
 
 
@@ -97,7 +95,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         **loop_options(params.loop),
     )
     native = nets.create(STARTS[name], 1).native
-    path = params.stills or ""
+    path = params.nets[name].data
     edge = int(count(path) * (1 - VALIDATION))
     train, val = (
         Stills(path, size.size, params.seed, part, native.mean, native.std)
@@ -181,7 +179,7 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
     """Write a published file as ours, with how many tensors came from it; nothing is trained.
 
     Args:
-        name: which net, a key of ``pretrain.checkpoints``.
+        name: which net, a key of ``pretrain.nets``.
         published: a path, a URL, or a name of :data:`~dancestyle.nets.published.PUBLISHED`.
         size: input sizes, kept in the model file.
         out: the model file.
@@ -196,7 +194,7 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
         report = checkpoints.load(nets.create(STARTS[name], 1), path)
         if report.source != "torchvision_2d":
             raise TrainingError(
-                f"params.yaml: pretrain.checkpoints.{name}: {published} is of a 3D net "
+                f"params.yaml: pretrain.nets.{name}.weights: {published} is of a 3D net "
                 f"({report.source}); the streams are inflated from a 2D one: torchvision/googlenet "
                 "or torchvision/resnet50"
             )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+import zipfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +23,15 @@ from tiny_project import ROOT, copy_project, dvc, edit_params
 from dancestyle import nets
 from dancestyle.nets.base import initialise
 from dancestyle.sample.layouts import kinetics, lets_dance
-from dancestyle.sample.layouts.jobs import film, film_frames, run
+from dancestyle.sample.layouts.jobs import film, film_frames
 
 SIDE = 40
 
 SMALLER: dict[str, Any] = {
     # paths
-    "pretrain.checkpoints": {
-        name: f"weights/{name}.pth" for name in ("inception_2d", "resnet_2d", "r50", "r50_nl")
+    **{
+        f"pretrain.nets.{name}.weights": f"weights/{name}.pth"
+        for name in ("inception_2d", "resnet_2d", "r50", "r50_nl")
     },
     # sizes
     "machine.workers": 1,
@@ -62,10 +64,13 @@ def film_datasets(data: Path) -> None:
     sizes = kinetics.Sizes(seed=1, videos=3, clips_per_video=1, short_side=SIDE, seconds=1.0)
     styles = kinetics.plan_styles(data / "kinetics700", sizes)
     kinetics.annotate(data / "kinetics700", styles)
-    run(film, kinetics.jobs(styles), 1, "kinetics700")
+    for job in kinetics.jobs(styles):
+        film(job.item, job.path)
     clips = lets_dance.plan(data / "lets_dance", 1, 1, SIDE)
-    frames = [replace(clip, frames=26, missing=(5,)) for clip in clips]
-    run(film_frames, frames, 1, "lets_dance")
+    for clip in clips:
+        film_frames(replace(clip, frames=26, missing=(5,)).item, data / "frames.zip")
+        with zipfile.ZipFile(data / "frames.zip") as content:
+            content.extractall(data / "lets_dance")
     (data / "kinetics400").mkdir()
     ids = [entry.youtube_id for entry in styles if entry.split == "train"][:4]
     (data / "kinetics400" / "train.csv").write_text("\n".join(["youtube_id", *ids]) + "\n")

@@ -113,6 +113,20 @@ def test_a_key_reruns_the_stages_that_read_it(
     assert {stage.rsplit(":", 1)[-1] for stage in changed} == readers
 
 
+def test_another_net_is_an_entry_of_params(workspace: Path) -> None:
+    """Trained on the general actions, fine-tuned, scored; the nets and runs that are there stay."""
+    content = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
+    nets, runs = content["pretrain"]["nets"], content["finetune"]["runs"]
+    nets["r3d_18"] = {"weights": None, "start": "data/none.txt", "data": "data/actions"}
+    runs["other"] = {**runs[RUN], "net": "r3d_18", "freeze": "none"}
+    edit_params(workspace, {"pretrain.nets": nets, "finetune.runs": runs})
+    ran = stages_run(dvc(workspace, "repro"))
+    assert set(ran[:2]) == {"pretrain@r3d_18", "finetune@other"}
+    assert ran[2:] == ["evaluate", "confusion_matrix", "report"]
+    scores = read_json(workspace / "metrics/evaluate.json")
+    assert {"finetune_other", "baseline_r3d_18", f"finetune_{RUN}"} <= set(scores)
+
+
 def test_what_follows_runs_too_and_nothing_else(workspace: Path) -> None:
     edit_params(workspace, {"confusion_matrix.pairs": 3})
     assert stages_run(dvc(workspace, "repro")) == ["confusion_matrix", "report"]
