@@ -44,7 +44,7 @@ def main(name: str) -> None:
         name,
         actions,
         labels_of(actions),
-        entry.start,
+        Path(entry.start),
         config,
         size,
         settings,
