@@ -122,7 +122,8 @@ def compute(
         for first, second in itertools.pairwise(frames):
             field = compute_pair(first, second)
             count += field.shape[0] * field.shape[1]
-            truncated += int((np.abs(field).max(-1) > bound).sum())
+            u, v = np.abs(field[..., 0]), np.abs(field[..., 1])
+            truncated += int((np.maximum(u, v) > bound).sum())
             length += float(np.linalg.norm(field, axis=-1).sum(dtype=np.float64))
             yield field
 

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
 
+from dancestyle import pool
 from dancestyle.clips import Clip
 from dancestyle.flow.store import FlowReader, decode
+from dancestyle.progress import progress
 from dancestyle.seeds import derive, rng
 from dancestyle.training import parallel
 from dancestyle.video import snippets, transforms
+from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import ClipReader
 
 FLOW_DIR = Path("data/flow")
@@ -95,20 +101,56 @@ class Memory:
     decoded.
     """
 
-    def __init__(self, clips: Sequence[Clip], spec: InputSpec) -> None:
+    def __init__(self, clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str) -> None:
+        self.clips, self.spec, self.flow_dir = tuple(clips), spec, flow_dir
         self.bytes = sum(clip.frames * clip.width * clip.height for clip in clips) * spec.channels
         self.kept: dict[str, tuple[np.ndarray, float]] = {}
 
-    def fits(self) -> bool:
-        """Whether every loader process may have a memory of its own."""
+    def holds(self, clip: Clip) -> bool:
+        """Whether a clip is or may be kept: every loader process may have a memory of its own."""
         loader = get_worker_info()
-        return self.bytes * (loader.num_workers if loader else 1) <= IN_MEMORY
+        room = self.bytes * (loader.num_workers if loader else 1) <= IN_MEMORY
+        return room or clip.clip_id in self.kept
 
-    def of(self, clip: Clip, decode: Callable[[], tuple[np.ndarray, float]]) -> Any:
-        """What ``decode()`` gives, once for each clip."""
+    def of(self, clip: Clip) -> tuple[np.ndarray, float]:
+        """A clip's frames, or the codes of its fields and their bound; decoded once."""
         if clip.clip_id not in self.kept:
-            self.kept[clip.clip_id] = decode()
+            self.kept[clip.clip_id] = _decode_all(clip, self.spec, self.flow_dir)
         return self.kept[clip.clip_id]
+
+    def fill(self, name: str) -> None:
+        """Decode all clips now, on all cores, where loader processes that are forked inherit them.
+
+        It takes less time than decoding beside the first epoch. A clip that cannot be decoded is left
+        to the loader, whose complaint names it.
+        """
+        todo = [clip for clip in self.clips if clip.clip_id not in self.kept]
+        forked = multiprocessing.get_start_method() == "fork"
+        if not todo or not forked or parallel.world() > 1 or self.bytes > IN_MEMORY:
+            return
+
+        def one(clip: Clip) -> None:
+            with suppress(VideoError):
+                self.of(clip)
+
+        with ThreadPoolExecutor(pool.cores()) as threads:
+            for _ in progress(threads.map(one, todo), len(todo), f"{name}: clips"):
+                pass
+
+
+def shared_memory(clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str) -> Memory:
+    """One memory for trainings on the same files in one process, as the trials of a study are."""
+    files = (stored_file(clip, spec.modality, flow_dir) for clip in clips)
+    stats = tuple((path.absolute(), path.stat() if path.exists() else None) for path in files)
+    marks = tuple((path, stat and (stat.st_size, stat.st_mtime_ns)) for path, stat in stats)
+    return _memory(tuple(clips), spec, flow_dir, marks)
+
+
+@functools.lru_cache(maxsize=2)  # clips to train on, and to validate on
+def _memory(
+    clips: tuple[Clip, ...], spec: InputSpec, flow_dir: Path | str, marks: tuple[object, ...]
+) -> Memory:
+    return Memory(clips, spec, flow_dir)
 
 
 def _read(
@@ -120,8 +162,8 @@ def _read(
     memory: Memory | None = None,
 ) -> np.ndarray:
     """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame; the chosen square only."""
-    if memory is not None and memory.fits():
-        whole, bound = memory.of(clip, lambda: _decode_all(clip, spec, flow_dir))
+    if memory is not None and memory.holds(clip):
+        whole, bound = memory.of(clip)
 
         def cut(wanted: np.ndarray) -> np.ndarray:
             if choose is None:
@@ -283,10 +325,11 @@ class TrainSnippets(Dataset[tuple[Tensor, int]]):
         augmentation: Augmentation,
         seed: int,
         flow_dir: Path | str = FLOW_DIR,
+        memory: Memory | None = None,
     ) -> None:
         self.clips, self.spec, self.augmentation = list(clips), spec, augmentation
         self.seed, self.flow_dir = seed, flow_dir
-        self.memory = Memory(self.clips, spec)
+        self.memory = memory or Memory(self.clips, spec, flow_dir)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -303,10 +346,14 @@ class MiddleViews(Dataset[tuple[Tensor, int]]):
     """Item ``index``: the middle view of a clip and its label's number."""
 
     def __init__(
-        self, clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str = FLOW_DIR
+        self,
+        clips: Sequence[Clip],
+        spec: InputSpec,
+        flow_dir: Path | str = FLOW_DIR,
+        memory: Memory | None = None,
     ) -> None:
         self.clips, self.spec, self.flow_dir = list(clips), spec, flow_dir
-        self.memory = Memory(self.clips, spec)
+        self.memory = memory or Memory(self.clips, spec, flow_dir)
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -104,7 +104,11 @@ def train_classifier(
     check_clips(train, val, name)
     augmentation = augmentation or Augmentation()
     workers = loader_workers(settings)
-    snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir)
+    seen, held = (data.shared_memory(part, spec, flow_dir) for part in (train, val))
+    for memory in (seen, held):
+        memory.fill(name)
+    snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir, seen)
+    middles = data.MiddleViews(val, spec, flow_dir, held)
     recipe = replace(recipe, precision=settings.precision)
     identity = (
         spec,
@@ -120,7 +124,7 @@ def train_classifier(
     return fit(
         Classifier(net, num_classes, recipe, class_weights(train, num_classes, recipe)),
         data.train_loader(snippets, recipe.seed, recipe.batch_size, workers, limit, drawn),
-        data.view_loader(data.MiddleViews(val, spec, flow_dir), recipe.batch_size, workers),
+        data.view_loader(middles, recipe.batch_size, workers),
         recipe,
         name,
         identity,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from dancestyle.flow import store
 from dancestyle.training import data
 from dancestyle.training.data import Augmentation, EpochSampler, InputSpec
 from dancestyle.video import snippets, transforms
+from dancestyle.video.errors import VideoError
 from dancestyle.video.writer import write_clip
 
 FRAMES, HEIGHT, WIDTH = 20, 32, 48
@@ -144,6 +146,32 @@ def test_clips_kept_in_memory_give_the_same(
         found.append([random[0, 0][0], random[1, 0][0], middle[0][0], middle[0][0]])
         assert len(random.memory.kept) == len(middle.memory.kept) == bool(most)
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+
+
+def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.MonkeyPatch) -> None:
+    clips, flow_dir = world
+    alone = data.TrainSnippets(clips, RGB, Augmentation(), 1)[1, 0][0]
+    memory = data.shared_memory(clips, RGB, flow_dir)
+    memory.fill("test")
+    assert len(memory.kept) == len(clips)
+    monkeypatch.setattr(data, "_decode_all", None)  # it is not wanted any more
+    again = data.shared_memory(list(clips), RGB, flow_dir)
+    again.fill("another training")
+    dataset = data.TrainSnippets(clips, RGB, Augmentation(), 1, flow_dir, again)
+    assert torch.equal(dataset[1, 0][0], alone)
+    loaded = next(iter(data.train_loader(dataset, 1, batch_size=2, workers=1)))
+    assert len(loaded[0]) == 2, "loader processes inherit what is decoded"
+    os.utime(clips[0].path)
+    assert data.shared_memory(clips, RGB, flow_dir) is not memory, "a file has changed"
+
+
+def test_a_clip_that_cannot_be_decoded_is_left_to_the_loader(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_text("no video")
+    clip = Clip("a", "v", "folder", "x", 0, str(tmp_path / "a.mp4"), FRAMES, 25.0, WIDTH, HEIGHT)
+    memory = data.shared_memory([clip], RGB, tmp_path)
+    memory.fill("test")
+    with pytest.raises(VideoError, match=r"a\.mp4"):
+        data.TrainSnippets([clip], RGB, Augmentation(), 1, tmp_path, memory)[0, 0]
 
 
 def test_the_number_of_workers_changes_nothing(world) -> None:
