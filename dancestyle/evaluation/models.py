@@ -136,7 +136,7 @@ def _probabilities(
         return views.predict(
             machine.for_inference(model.net.to(_device()), how.precision),
             clips,
-            partial(_views_of, spec=model.meta.input, how=how),
+            _loader(model, clips, how),
             _batch_size(model.meta.input, clips, how),
             how.average,
             desc=Path(path).stem,
@@ -153,7 +153,7 @@ def _features(path: Path | str, model: LoadedModel, clips: Sequence[Clip], how: 
         return views.mean_over_views(
             lambda x: net.features(x).float(),
             clips,
-            partial(_views_of, spec=model.meta.input, how=how),
+            _loader(model, clips, how),
             _batch_size(model.meta.input, clips, how),
             desc=Path(path).stem,
             context=partial(machine.autocast, how.precision),
@@ -191,10 +191,19 @@ def _kept(
     return result
 
 
-def _views_of(clip: Clip, spec: InputSpec, how: Views) -> torch.Tensor:
-    if how.views == "all":
-        return load_views(clip, of_all_frames(spec, clip.frames), 1, how.num_crops, how.flow_dir)
-    return load_views(clip, spec, how.num_clips, how.num_crops, how.flow_dir)
+def _loader(
+    model: LoadedModel, clips: Sequence[Clip], how: Views
+) -> Callable[[Clip], torch.Tensor]:
+    """What gives a clip's views; small clips stay decoded for the models that follow."""
+    spec = model.meta.input
+    memory = data.shared_memory(clips, spec.modality, how.flow_dir)
+
+    def load(clip: Clip) -> torch.Tensor:
+        of_all = how.views == "all"
+        seen, count = (of_all_frames(spec, clip.frames), 1) if of_all else (spec, how.num_clips)
+        return load_views(clip, seen, count, how.num_crops, how.flow_dir, memory)
+
+    return load
 
 
 def _batch_size(spec: InputSpec, clips: Sequence[Clip], how: Views) -> int:

@@ -101,9 +101,10 @@ class Memory:
     decoded.
     """
 
-    def __init__(self, clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str) -> None:
-        self.clips, self.spec, self.flow_dir = tuple(clips), spec, flow_dir
-        self.bytes = sum(clip.frames * clip.width * clip.height for clip in clips) * spec.channels
+    def __init__(self, clips: Sequence[Clip], modality: str, flow_dir: Path | str) -> None:
+        self.clips, self.modality, self.flow_dir = tuple(clips), modality, flow_dir
+        pixels = sum(clip.frames * clip.width * clip.height for clip in clips)
+        self.bytes = pixels * CHANNELS[modality]
         self.kept: dict[str, tuple[np.ndarray, float]] = {}
 
     def holds(self, clip: Clip) -> bool:
@@ -115,7 +116,7 @@ class Memory:
     def of(self, clip: Clip) -> tuple[np.ndarray, float]:
         """A clip's frames, or the codes of its fields and their bound; decoded once."""
         if clip.clip_id not in self.kept:
-            self.kept[clip.clip_id] = _decode_all(clip, self.spec, self.flow_dir)
+            self.kept[clip.clip_id] = _decode_all(clip, self.modality, self.flow_dir)
         return self.kept[clip.clip_id]
 
     def fill(self, name: str) -> None:
@@ -138,19 +139,19 @@ class Memory:
                 pass
 
 
-def shared_memory(clips: Sequence[Clip], spec: InputSpec, flow_dir: Path | str) -> Memory:
-    """One memory for trainings on the same files in one process, as the trials of a study are."""
-    files = (stored_file(clip, spec.modality, flow_dir) for clip in clips)
+def shared_memory(clips: Sequence[Clip], modality: str, flow_dir: Path | str) -> Memory:
+    """One memory for all of a process that read the same files: trials of a study, models in a test."""
+    files = (stored_file(clip, modality, flow_dir) for clip in clips)
     stats = tuple((path.absolute(), path.stat() if path.exists() else None) for path in files)
     marks = tuple((path, stat and (stat.st_size, stat.st_mtime_ns)) for path, stat in stats)
-    return _memory(tuple(clips), spec, flow_dir, marks)
+    return _memory(tuple(clips), modality, flow_dir, marks)
 
 
-@functools.lru_cache(maxsize=2)  # clips to train on, and to validate on
+@functools.lru_cache(maxsize=2)  # clips to train on and to validate on; pictures and flow
 def _memory(
-    clips: tuple[Clip, ...], spec: InputSpec, flow_dir: Path | str, marks: tuple[object, ...]
+    clips: tuple[Clip, ...], modality: str, flow_dir: Path | str, marks: tuple[object, ...]
 ) -> Memory:
-    return Memory(clips, spec, flow_dir)
+    return Memory(clips, modality, flow_dir)
 
 
 def _read(
@@ -199,9 +200,9 @@ def _read(
         return mean_fields(read, flow.fields, indices, spec.stride, clip.frames)
 
 
-def _decode_all(clip: Clip, spec: InputSpec, flow_dir: Path | str) -> tuple[np.ndarray, float]:
+def _decode_all(clip: Clip, modality: str, flow_dir: Path | str) -> tuple[np.ndarray, float]:
     """All frames of a clip, or the codes of all its fields and their bound."""
-    if spec.modality == "rgb":
+    if modality == "rgb":
         with ClipReader(clip.path) as reader:
             return reader.read(range(reader.frames)), 0.0
     with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
@@ -329,7 +330,7 @@ class TrainSnippets(Dataset[tuple[Tensor, int]]):
     ) -> None:
         self.clips, self.spec, self.augmentation = list(clips), spec, augmentation
         self.seed, self.flow_dir = seed, flow_dir
-        self.memory = memory or Memory(self.clips, spec, flow_dir)
+        self.memory = memory or Memory(self.clips, spec.modality, flow_dir)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -353,7 +354,7 @@ class MiddleViews(Dataset[tuple[Tensor, int]]):
         memory: Memory | None = None,
     ) -> None:
         self.clips, self.spec, self.flow_dir = list(clips), spec, flow_dir
-        self.memory = memory or Memory(self.clips, spec, flow_dir)
+        self.memory = memory or Memory(self.clips, spec.modality, flow_dir)
 
     def __len__(self) -> int:
         return len(self.clips)

@@ -104,7 +104,7 @@ def train_classifier(
     check_clips(train, val, name)
     augmentation = augmentation or Augmentation()
     workers = loader_workers(settings)
-    seen, held = (data.shared_memory(part, spec, flow_dir) for part in (train, val))
+    seen, held = (data.shared_memory(part, spec.modality, flow_dir) for part in (train, val))
     for memory in (seen, held):
         memory.fill(name)
     snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir, seen)

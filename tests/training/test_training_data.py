@@ -151,24 +151,24 @@ def test_clips_kept_in_memory_give_the_same(
 def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.MonkeyPatch) -> None:
     clips, flow_dir = world
     alone = data.TrainSnippets(clips, RGB, Augmentation(), 1)[1, 0][0]
-    memory = data.shared_memory(clips, RGB, flow_dir)
+    memory = data.shared_memory(clips, "rgb", flow_dir)
     memory.fill("test")
     assert len(memory.kept) == len(clips)
     monkeypatch.setattr(data, "_decode_all", None)  # it is not wanted any more
-    again = data.shared_memory(list(clips), RGB, flow_dir)
+    again = data.shared_memory(list(clips), "rgb", flow_dir)
     again.fill("another training")
     dataset = data.TrainSnippets(clips, RGB, Augmentation(), 1, flow_dir, again)
     assert torch.equal(dataset[1, 0][0], alone)
     loaded = next(iter(data.train_loader(dataset, 1, batch_size=2, workers=1)))
     assert len(loaded[0]) == 2, "loader processes inherit what is decoded"
     os.utime(clips[0].path)
-    assert data.shared_memory(clips, RGB, flow_dir) is not memory, "a file has changed"
+    assert data.shared_memory(clips, "rgb", flow_dir) is not memory, "a file has changed"
 
 
 def test_a_clip_that_cannot_be_decoded_is_left_to_the_loader(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_text("no video")
     clip = Clip("a", "v", "folder", "x", 0, str(tmp_path / "a.mp4"), FRAMES, 25.0, WIDTH, HEIGHT)
-    memory = data.shared_memory([clip], RGB, tmp_path)
+    memory = data.shared_memory([clip], "rgb", tmp_path)
     memory.fill("test")
     with pytest.raises(VideoError, match=r"a\.mp4"):
         data.TrainSnippets([clip], RGB, Augmentation(), 1, tmp_path, memory)[0, 0]
