@@ -1,8 +1,8 @@
 """Accuracy over several seeds: ``python -m benchmarks.seeds --seeds 1 2 3``.
 
-For each seed train and finetune and all that follow run again through DVC, on the same clips, from the
-same pretrained weights (which stand for files that the study downloads) and with the same tuned
-hyperparameters (a choice made once); what a seed shares with an earlier run comes out of DVC's cache.
+For each seed train and finetune and all that follow run again through DVC, on the same clips and from
+the same pretrained weights (which stand for files that the study downloads); tune, whose trials begin
+with the seed of train, runs again too. What a seed shares with an earlier run comes out of DVC's cache.
 Writes ``benchmarks/results/seeds.md``: mean and spread of every model's top-1 and mean
 per-class accuracy, and whether the sample's claims hold.
 
