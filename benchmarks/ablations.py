@@ -78,10 +78,7 @@ QUESTIONS = (
         "Frozen layers, fine-tuned I3D ResNet-50",
         *R50,
         "frozen up to res2",
-        {
-            "nothing frozen": {"finetune.runs.r50_scheduled.freeze": "none"},
-            "all but the head frozen": {"finetune.runs.r50_scheduled.freeze": "res5"},
-        },
+        {"nothing frozen": {"finetune.runs.r50_scheduled.freeze": "none"}},
     ),
 )
 
