@@ -98,6 +98,43 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Clip]:
     return found
 
 
+def test_a_net_from_a_file_is_trained_in_training_mode(
+    clips: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is loaded in evaluation mode, in which dropout is off and BatchNorm counts nothing."""
+    monkeypatch.chdir(tmp_path)
+    net = nets.create("r3d_18", 5)
+    save_model("general.ckpt", net, ModelMeta("r3d_18", tuple("vwxyz"), InputSpec("rgb", 8, 1, 32)))
+    low, *_ = net.stage_names()
+    run = {
+        "net": "r3d_18",
+        "subset": "subset1",
+        "schedule": "scheduled",
+        "freeze": low,
+        "epochs": 1,
+    }
+    config = finetune_params({"one": run}, batch_size=4, freeze_norm=False)
+    size = params.load("input", ROOT / "params.yaml")
+    finetuning.finetune(
+        "one",
+        config.runs["one"],
+        clips,
+        ["a", "b"],
+        "general.ckpt",
+        BEST,
+        config,
+        size.model_copy(update={"frames": 8, "stride": 1, "size": 32}),
+        params.load("machine", ROOT / "params.yaml").model_copy(update={"workers": 1}),
+        "out.ckpt",
+    )
+    after, before = load_model("out.ckpt").net.state_dict(), net.state_dict()
+    frozen = tuple(f"{module}." for module in dict(net.stages)[low])
+    means = [key for key in before if key.endswith("running_mean")]
+    assert {key.startswith(frozen) for key in means} == {True, False}
+    for key in means:
+        assert torch.equal(before[key], after[key]) == key.startswith(frozen), key
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3d_18", "slowfast_r50", "i3d_r50_nl"])
 def test_any_net_is_fine_tuned_stage_by_stage(
