@@ -213,7 +213,8 @@ def fit(
     for logger in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators"):
         logging.getLogger(logger).setLevel(logging.WARNING)
     machine.fast_layout(module)
-    module.train()  # a net that was loaded from a file is in evaluation mode, and Lightning leaves it so
+    # A net that was loaded from a file is in evaluation mode, and Lightning leaves it so.
+    module.train()
     # What DDP averages is settled when training starts, so it must see what is set free later on.
     module.set_frozen(recipe.epochs if parallel.world() > 1 else 1)
     log = LiveLog(name, recipe.epochs, log_dir, dvclive) if parallel.is_main() else None
