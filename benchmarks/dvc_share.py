@@ -35,33 +35,38 @@ def run(folder: Path, *words: str) -> float:
     )
     seconds = time.perf_counter() - begun
     if done.returncode:
-        sys.exit(f"dvc {' '.join(words)}: {done.stderr}")
+        sys.exit(f"dvc {' '.join(words)}: {done.stderr or done.stdout}")
     if words == ("repro",) and "up to date" not in done.stdout:
         sys.exit(f"dvc repro had something to do: {done.stdout}")
     return seconds
 
 
-def outputs(folder: Path) -> list[str]:
-    """Every output of the pipeline, by its path."""
-    code = "from dvc.repo import Repo\nfor out in Repo().index.outs: print(out.fs_path)"
+def paths(folder: Path) -> list[Path]:
+    """What the pipeline makes and what it needs, the first before the second."""
+    code = (
+        "from dvc.repo import Repo\nindex = Repo().index\n"
+        "for one in [*index.outs, *index.deps]: print(one.fs_path)"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=True
     )
-    return done.stdout.split("\n")[:-1]
+    return [Path(line) for line in done.stdout.splitlines()]
 
 
 def fill(folder: Path, clips: int) -> None:
-    """Make every output: folders of clips and of flow with a file a clip, one file elsewhere."""
-    for name in map(Path, outputs(folder)):
-        many = {"clips": ".mp4", "flow": ".mkv", "poses": ".npz"}.get(name.name)
-        if name.suffix or name.exists():
-            name.parent.mkdir(parents=True, exist_ok=True)
-            name.write_text(f"{name.name}\n", encoding="utf-8")
+    """Make all that is not there: folders of clips and of flow with a file a clip, few elsewhere."""
+    for path in paths(folder):
+        if path.exists():
             continue
-        name.mkdir(parents=True, exist_ok=True)
-        count = clips if many and "data" in name.parts else 3
-        for number in range(count):
-            (name / f"clip{number:05d}{many or '.txt'}").write_text(f"{name} {number}\n")
+        if path.suffix:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(f"{path.name}\n", encoding="utf-8")
+            continue
+        path.mkdir(parents=True)
+        ending = {"clips": ".mp4", "flow": ".mkv", "poses": ".npz"}.get(path.name)
+        many = ending is not None and "data" in path.parts
+        for number in range(clips if many else 3):
+            (path / f"clip{number:05d}{ending or '.txt'}").write_text(f"{path.name} {number}\n")
 
 
 def main() -> None:
@@ -109,7 +114,7 @@ def prepare(folder: Path, clips: int) -> None:
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     run(folder, "init", "--quiet") if not (folder / ".dvc").is_dir() else None
     fill(folder, clips)
-    run(folder, "commit", "--force", "--quiet")
+    run(folder, "commit", "--force")
     content = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
     print(f"{len(content['stages'])} stages committed", flush=True)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import ctypes
 import math
 import subprocess
 import sys
@@ -37,8 +38,9 @@ from dancestyle import nets
 from dancestyle.training import machine
 
 CLASSES = 400
-OPTIMISED = "ours, optimised, {}"
-AS_TRAINED = "ours, bf16, channels-last (as training runs)"
+KEPT = ", memory kept"
+OPTIMISED = "ours, optimised, {}" + KEPT
+AS_TRAINED = "ours, bf16, channels-last" + KEPT
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ CHECKOUTS = {
 }
 
 Run = Callable[[], object]
+TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of glibc's mallopt
 
 
 def their_net(case: Case, folder: Path | None) -> tuple[nn.Module, Any] | None:
@@ -141,7 +144,8 @@ def inference_runs(case: Case, theirs: Any, compiled: bool) -> dict[str, Run]:
         *([("bf16, compiled", "bf16", True)] if compiled else []),
     ):
         fast = nets.optimise_for_inference(plain, precision, compile)
-        runs[OPTIMISED.format(label)] = lambda fast=fast: fast(x)
+        for name in (OPTIMISED, OPTIMISED.removesuffix(KEPT)):
+            runs[name.format(label)] = lambda fast=fast: fast(x)
     return runs
 
 
@@ -167,7 +171,7 @@ def training_runs(case: Case, theirs: Any, only: str = "") -> dict[str, Run]:
         makers["theirs, fp32"] = lambda: step(theirs[0].train(), theirs[1], False)
     makers["ours, fp32"] = lambda: ours(False, False)
     makers["ours, fp32, channels-last"] = lambda: ours(True, False)
-    makers[AS_TRAINED] = lambda: ours(True, True)
+    makers[AS_TRAINED.removesuffix(KEPT)] = makers[AS_TRAINED] = lambda: ours(True, True)
     return {name: make() for name, make in makers.items() if only in ("", name)}
 
 
@@ -179,14 +183,28 @@ def seconds(run: Run) -> float:
 
 
 def in_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Median seconds of each, after one call that does not count."""
-    for run in runs.values():
-        run()
+    """Median seconds of each. A turn is two calls, of which the first, with caches and memory as the
+    one before has left them, does not count."""
     times: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
         for name, run in runs.items():
+            manage_memory(name)
+            run()
             times[name].append(seconds(run))
     return {name: median(own) for name, own in times.items()}
+
+
+def manage_memory(name: str) -> None:
+    """Memory as training and prediction keep it, or as glibc would when it has run for a while.
+
+    By itself it comes to give back all above 64 MB, and to map what is larger than 32 MB.
+    """
+    if name.endswith(KEPT):
+        machine.keep_memory()
+        return
+    mallopt = ctypes.CDLL(None).mallopt
+    for what, value in ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 64 << 20)):
+        mallopt(what, value)
 
 
 def gigaflop(case: Case) -> float:
@@ -249,11 +267,15 @@ def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) ->
 
 def alone(case: Case, folder: Path | None, name: str) -> float:
     """Megabytes that the resident memory rose by in two training steps."""
-    theirs = their_net(case, folder) if name.startswith("theirs") else None
+    peer = name.startswith("theirs")
+    with torch.device("meta"):  # all that is imported on the way
+        their_net(case, folder) if peer else our_net(case)
     torch.randn(64, 64) @ torch.randn(64, 64)
     Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
     before = memory("VmRSS")
-    run = training_runs(case, theirs, name)[name]
+    if name.endswith(KEPT):
+        machine.keep_memory()
+    run = training_runs(case, their_net(case, folder) if peer else None, name)[name]
     run()
     run()
     return memory("VmHWM") - before

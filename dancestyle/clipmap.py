@@ -304,7 +304,7 @@ def _outcomes(
     jobs: Sequence[_Job], workers: int, cluster: str | None, time_limit: float
 ) -> Generator[tuple[int, Any], None, None]:
     if jobs and cluster:
-        yield from pool.results_on_cluster(_perform, jobs, cluster)
+        yield from pool.results_on_cluster(_perform, jobs, cluster, time_limit)
     elif jobs:
         yield from pool.results(_perform, jobs, workers, time_limit)
 

@@ -11,17 +11,23 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import queue
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
 # Imported once by the server that the processes are forked from, not by each of them anew.
 _PRELOAD = ["__main__", "dancestyle.pool", "numpy", "cv2", "av"]
+
+FAREWELL = 2.0
+"""Seconds that a cluster's worker lives on after a job that took too long."""
 
 
 @dataclass(frozen=True)
@@ -64,24 +70,59 @@ def results(
 
 
 def results_on_cluster(
-    function: Callable[[Any], Any], jobs: Sequence[Any], address: str
+    function: Callable[[Any], Any], jobs: Sequence[Any], address: str, time_limit: float = 900.0
 ) -> Iterator[tuple[int, Any]]:
     """As :func:`results`, on the workers of the Dask scheduler at ``address``.
 
-    Dask itself gives the jobs of a worker that died to the others, a few times.
+    Dask itself gives the jobs of a worker that died to the others, a few times. A worker whose job
+    took longer than ``time_limit`` ends, since nothing else ends a call into a decoder; Dask's
+    nanny starts it anew.
     """
     from distributed import Client, as_completed
     from distributed.scheduler import KilledWorker
 
+    limited = partial(_limited, function, time_limit)
     with Client(address, set_as_default=False) as client:
-        futures = {client.submit(function, job, pure=False): i for i, job in enumerate(jobs)}
+        futures = {client.submit(limited, job, pure=False): i for i, job in enumerate(jobs)}
         for future in as_completed(list(futures), loop=client.loop):
             try:
                 result = future.result()
             except KilledWorker:
                 result = Died("the worker process died, several times")
+            except _TookTooLong as error:
+                result = Died(str(error))
             yield futures.pop(future), result
             future.release()
+
+
+class _TookTooLong(Exception):
+    """Raised, not returned: the scheduler keeps an exception when the worker that had it is gone."""
+
+
+def _limited(function: Callable[[Any], Any], time_limit: float, job: Any) -> Any:
+    """``function(job)``, in a worker of a cluster, which ends if that takes too long."""
+    answers: queue.SimpleQueue[tuple[Any, BaseException | None]] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put((function(job), None))
+        except BaseException as error:
+            answers.put((None, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        result, error = answers.get(timeout=time_limit)
+    except queue.Empty:
+        # A moment later, so that the scheduler has heard the reason.
+        threading.Timer(FAREWELL, os._exit, (1,)).start()
+        raise _TookTooLong(_too_long(time_limit)) from None
+    if error is not None:
+        raise error
+    return result
+
+
+def _too_long(time_limit: float) -> str:
+    return f"took longer than {time_limit:g} s"
 
 
 class _Worker:
@@ -141,7 +182,7 @@ def _round(
                 elif worker.job is not None and time.monotonic() - worker.since > time_limit:
                     worker.process.kill()
                     worker.end()
-                    result, alive = Died(f"took longer than {time_limit:g} s"), False
+                    result, alive = Died(_too_long(time_limit)), False
                 else:
                     continue
                 if not alive:

@@ -1,4 +1,4 @@
-"""The clip map on a Dask cluster: a scheduler and two worker processes, one of which is killed."""
+"""The clip map on a Dask cluster: a scheduler and two worker processes, one of which ends midway."""
 
 from __future__ import annotations
 
@@ -30,6 +30,14 @@ def slow(item: Item, path: Path) -> dict[str, Any]:
     Path(f"pids/{os.getpid()}").touch()
     path.write_text(item.id)
     return {"length": len(item.id)}
+
+
+def hang_on_the_third(item: Item, path: Path) -> dict[str, Any]:
+    if item.id == "item3":
+        time.sleep(600)
+    time.sleep(0.1)
+    path.write_text(item.id)
+    return {}
 
 
 @pytest.fixture
@@ -86,3 +94,13 @@ def test_a_cluster_that_loses_a_worker(cluster: str, tmp_path: Path) -> None:
     assert len(list(Path("pids").glob("*"))) == 2
     assert {p.stem: p.read_text() for p in Path("out").iterdir()} == {i.id: i.id for i in items}
     assert clipmap.run(items, slow, workers=1, **options).reused == COUNT
+
+
+def test_an_item_that_hangs_on_a_cluster(cluster: str, tmp_path: Path) -> None:
+    items = [Item(f"item{i}") for i in range(COUNT)]
+    report = clipmap.run(
+        items, hang_on_the_third, cluster=cluster, time_limit=2, name="hang", out_dir="out",
+        suffix=".txt", params={}, version="1",
+    )  # fmt: skip
+    assert report.failed == {"item3": "took longer than 2 s"} and report.computed == COUNT - 1
+    assert {p.stem for p in Path("out").iterdir()} == {i.id for i in items} - {"item3"}

@@ -7,7 +7,8 @@
 What is done to a copy of the net: each BatchNorm goes into the convolution before it; convolutions
 of one input become one (the three 1x1x1 of an Inception module, the three embeddings of a non-local
 block); ReLU and the sum of a residual block are done by the convolution as it writes its output;
-3x3x3 maxima are taken axis by axis; everything is in channels-last order. Weights are not packed into
+3x3x3 maxima are taken axis by axis; convolutions of few positions with many weights are matrix
+products; everything is in channels-last order. Weights are not packed into
 oneDNN's own order: it would be chosen before the size of the input is known, and for small maps the
 wrong one costs two to eight times what the right one saves. ``benchmarks/nets_speed.py``
 measures each of them.
@@ -24,6 +25,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dancestyle.nets.base import VideoNet
+from dancestyle.nets.conv import as_product, few_channels, fold_strides, sooner_as_product
 from dancestyle.nets.inception_i3d import ConvUnit, MaxPoolSame, Mixed, same_padding
 from dancestyle.nets.non_local import NonLocalBlock
 from dancestyle.nets.resnet_i3d import Bottleneck
@@ -128,10 +130,12 @@ class FusedConv(nn.Module):
         same: bool = False,
     ) -> None:
         super().__init__()
+        assert not isinstance(conv.padding, str)
         weight, bias = folded(conv, norm)
         self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
         self.kernel, self.stride, self.padding = conv.kernel_size, conv.stride, conv.padding
         self.dilation, self.groups, self.relu = conv.dilation, conv.groups, relu
+        self.plain = conv.groups == 1 and set(conv.dilation) == {1}
         self.same = same and max(conv.stride) > 1
         self.fused = False
 
@@ -154,8 +158,16 @@ class FusedConv(nn.Module):
                 x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups
             )
             return F.relu(x, inplace=True) if self.relu else x
+        if self._sooner_as_product(x):
+            x = as_product(x, self.weight, self.bias, self.stride, self.padding)
+            return F.relu(x, inplace=True) if self.relu else x
+        weight, how = self.weight.data, self._how()
+        if self.plain and few_channels(x, weight, self.stride):
+            x, weight = fold_strides(x, weight, self.stride, self.padding)
+            zeros, ones = (0,) * len(self.stride), (1,) * len(self.stride)
+            how = zeros, ones, ones, 1
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, self.weight, self.bias, *self._how(), "relu" if self.relu else "none", [], ""
+            x, weight, self.bias, *how, "relu" if self.relu else "none", [], ""
         )
         return out
 
@@ -163,10 +175,16 @@ class FusedConv(nn.Module):
         """ReLU of ``other`` plus the convolution of ``x``, written into ``other``."""
         if not self.fused:
             return F.relu(other + self.forward(x))
+        if self._sooner_as_product(x):
+            other += as_product(x, self.weight, self.bias, self.stride, self.padding)
+            return F.relu(other, inplace=True)
         torch.ops.mkldnn._convolution_pointwise_.binary(
             other, x, self.weight, self.bias, *self._how(), "add", 1.0, "relu", [], ""
         )
         return other
+
+    def _sooner_as_product(self, x: Tensor) -> bool:
+        return self.plain and sooner_as_product(x, self.weight, self.stride, self.padding)
 
     def _how(self) -> tuple[Any, ...]:
         return self.padding, self.stride, self.dilation, self.groups

@@ -208,6 +208,7 @@ def fit(
         TrainingError: the loss became NaN, or memory ran out; the message says what to lower.
     """
     machine.make_deterministic()
+    machine.keep_memory()
     pl.seed_everything(recipe.seed % 2**32, workers=True, verbose=False)
     mark = fingerprint(asdict(recipe), identity, len(train.dataset), module.net)  # type: ignore[arg-type]
     for logger in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators"):

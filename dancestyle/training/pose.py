@@ -6,6 +6,8 @@ they are the start of the 3D nets (the study starts from ImageNet).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -77,20 +79,17 @@ class Stills(Dataset[tuple[Tensor, tuple[Tensor, Tensor]]]):
         mean: tuple[float, ...],
         std: tuple[float, ...],
     ) -> None:
-        try:
-            with np.load(path) as content:
-                packed, ends = content["jpeg"], content["ends"]
-                starts = np.concatenate([[0], ends[:-1]])
-                self.images = np.stack(
-                    [
-                        _decoded(packed[start:end])
-                        for start, end in zip(starts[part], ends[part], strict=True)
-                    ]
-                )
-                self.joints = content["joints"][part].astype(np.float32)
-                self.visible = content["visible"][part]
-        except (OSError, KeyError, ValueError, IndexError) as error:
-            raise StillsError(f"{path}: not a file of stills with poses: {error}") from None
+        with _opened(path) as content:
+            packed, ends = content["jpeg"], content["ends"]
+            starts = np.concatenate([[0], ends[:-1]])
+            self.images = np.stack(
+                [
+                    _decoded(packed[start:end])
+                    for start, end in zip(starts[part], ends[part], strict=True)
+                ]
+            )
+            self.joints = content["joints"][part].astype(np.float32)
+            self.visible = content["visible"][part]
         self.size, self.seed, self.mean, self.std = size, seed, mean, std
 
     def __len__(self) -> int:
@@ -128,10 +127,16 @@ def count(path: Path | str) -> int:
     Raises:
         StillsError: it is no file of stills.
     """
+    with _opened(path) as content:
+        return len(content["ends"])
+
+
+@contextmanager
+def _opened(path: Path | str) -> Iterator[Any]:
     try:
         with np.load(path) as content:
-            return len(content["ends"])
-    except (OSError, KeyError, ValueError, TypeError) as error:
+            yield content
+    except (OSError, KeyError, ValueError, TypeError, IndexError) as error:
         raise StillsError(f"{path}: not a file of stills with poses: {error}") from None
 
 

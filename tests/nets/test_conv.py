@@ -1,14 +1,17 @@
-"""Gradients are right where kernels are larger than what they work on, in bfloat16 too."""
+"""Convolutions done otherwise than by oneDNN give what it gives, and the gradients that it omits."""
 
 from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from dancestyle import nets
 from dancestyle.nets import conv as conv_module
-from dancestyle.nets.conv import Conv2d, Conv3d, guard
+from dancestyle.nets.conv import Conv2d, Conv3d, fold_strides, guard
 
 # kernel, padding, stride, (T, H, W); each leaves an axis shorter than the kernel.
 CASES = [
@@ -77,20 +80,71 @@ def test_gradients_are_those_of_float64(kernel, padding, stride, size) -> None:
     ],
 )
 def test_few_positions_change_nothing(kernel, padding, stride, size, bias, monkeypatch) -> None:
-    """The product of matrices gives what oneDNN gives, on contiguous input and weights too."""
+    """Matrix products give what oneDNN gives, whether the weight's gradient alone or all three are
+    such, and on contiguous input and weights too."""
     torch.manual_seed(0)
     conv = (Conv3d if len(size) == 3 else Conv2d)(6, 10, kernel, stride, padding, bias=bias)
+    last = torch.channels_last_3d if len(size) == 3 else torch.channels_last
     x = torch.randn(2, 6, *size, requires_grad=True)
-    found = []
-    for few in (10**6, 0):
-        monkeypatch.setattr(conv_module, "FEW_POSITIONS", {torch.float32: few})
-        monkeypatch.setattr(conv_module, "FEW_OF_ONE", {torch.float32: few})
+
+    def passes(few: int, few_of_many: int) -> tuple[torch.Tensor, ...]:
+        for limit in ("FEW_POSITIONS", "FEW_OF_ONE"):
+            monkeypatch.setattr(conv_module, limit, {torch.float32: few})
+        monkeypatch.setattr(conv_module, "MANY_WEIGHTS", 0)
+        monkeypatch.setattr(conv_module, "FEW_OF_MANY", few_of_many)
         y = conv(x)
-        assert ("FewPositions" in str(y.grad_fn)) == bool(few)
-        wanted = [x, *conv.parameters()]
-        found.append((y, *torch.autograd.grad(y.square().sum(), wanted)))
-    for product, plain in zip(*found, strict=True):
-        torch.testing.assert_close(product, plain, rtol=1e-4, atol=1e-4)
+        products = "Permute" if kernel == 1 else "FewPositions"
+        assert (products in str(y.grad_fn)) == bool(few or few_of_many)
+        return y, *torch.autograd.grad(y.square().sum(), [x, *conv.parameters()])
+
+    plain, weights_only = passes(0, 0), passes(10**6, 0)
+    conv.to(memory_format=last)
+    for found in (weights_only, passes(10**6, 0), passes(0, 10**6)):
+        for product, expected in zip(found, plain, strict=True):
+            torch.testing.assert_close(product, expected, rtol=1e-4, atol=1e-4)
+
+
+@given(
+    axes=st.lists(
+        st.tuples(st.integers(1, 9), st.integers(1, 7), st.integers(1, 3), st.integers(0, 3)),
+        min_size=2,
+        max_size=3,
+    ),
+    channels=st.integers(1, 4),
+)
+def test_a_stride_folded_into_channels_changes_nothing(axes, channels) -> None:
+    axes = [(max(size, kernel - 2 * pad), kernel, step, pad) for size, kernel, step, pad in axes]
+    size, kernel, stride, padding = zip(*axes, strict=True)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, channels, *size, generator=generator, dtype=torch.double)
+    weight = torch.randn(5, channels, *kernel, generator=generator, dtype=torch.double)
+    convolve = {2: F.conv2d, 3: F.conv3d}[len(axes)]
+    folded = convolve(*fold_strides(x, weight, stride, padding))
+    torch.testing.assert_close(folded, convolve(x, weight, None, stride, padding))
+
+
+def test_pictures_have_their_strides_folded_in_bfloat16(monkeypatch) -> None:
+    torch.manual_seed(0)
+    conv = Conv3d(3, 8, (5, 7, 7), (1, 2, 2), (2, 3, 3), bias=True)
+    x, calls = torch.randn(2, 3, 4, 16, 15), []
+
+    def spy(*arguments):
+        calls.append(arguments)
+        return fold_strides(*arguments)
+
+    monkeypatch.setattr(conv_module, "fold_strides", spy)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = conv(x)
+    found.float().square().sum().backward()
+    of_weight = conv.weight.grad
+    assert of_weight is not None and len(calls) == 1 and found.dtype == torch.bfloat16
+    conv.weight.grad = None
+    expected = conv(x)
+    assert len(calls) == 1  # oneDNN is faster in float32
+    expected.square().sum().backward()
+    assert conv.weight.grad is not None
+    assert (found.float() - expected).norm() <= 0.01 * expected.norm()
+    assert (of_weight - conv.weight.grad).norm() <= 0.02 * conv.weight.grad.norm()
 
 
 def test_a_frozen_weight_gets_no_gradient_but_its_input_does() -> None:
