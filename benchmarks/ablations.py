@@ -144,11 +144,11 @@ def main() -> None:
     if arguments.score:
         print(score_here(arguments.score))
         return
-    default = json.loads(seeds.RUNS.read_text(encoding="utf-8")) if seeds.RUNS.exists() else {}
+    default = record.runs_so_far(seeds.RUNS)
     missing = [seed for seed in arguments.seeds if str(seed) not in default]
     if missing:
         parser.error(f"{seeds.RUNS} has no seed {missing}; python -m benchmarks.seeds makes it")
-    runs = json.loads(RUNS.read_text(encoding="utf-8")) if RUNS.exists() else {}
+    runs = record.runs_so_far(RUNS)
     with tempfile.TemporaryDirectory() as folder:
         clone = seeds.clone_with_cache(Path(folder))
         seeds.run("dvc", "checkout", "--quiet", cwd=clone)
@@ -160,7 +160,7 @@ def main() -> None:
                     if str(seed) not in scores:
                         now = changed(content, changes)
                         scores[str(seed)] = score(clone, question, now, seed)
-                        RUNS.write_text(json.dumps(runs, indent=2) + "\n", encoding="utf-8")
+                        record.keep_runs(RUNS, runs)
     parts = [
         "Top-1 on the test split of the sample; spread is the standard deviation over the seeds. The "
         "seed is that of the net's own section; clips, split and pretrained weights are the same.",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import platform
 import shlex
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from dancestyle import files, pool
 
@@ -25,6 +30,25 @@ def claim(words: str, found: float, least: float | None = None, most: float | No
     holds = (least is None or found >= least) and (most is None or found <= most)
     goal = f"at least {least:g}" if least is not None else f"at most {most:g}"
     return f"- {words}: **{found:.3g}** (goal: {goal}{'' if holds else '; **not met**'})"
+
+
+def runs_so_far(path: Path) -> dict[str, Any]:
+    """What a killed benchmark has kept, if it was with the params.yaml that is there now."""
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return dict(content["runs"]) if content["params"] == _params() else {}
+
+
+def keep_runs(path: Path, runs: dict[str, Any]) -> None:
+    """Keep them for :func:`runs_so_far`."""
+    files.write_json(path, {"params": _params(), "runs": runs})
+
+
+def _params() -> str:
+    content = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))
+    content.pop("machine")
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def machine(packages: Sequence[str] = ()) -> str:

@@ -24,6 +24,8 @@ from statistics import mean, stdev
 
 import yaml
 
+from benchmarks import record
+
 RESULTS = Path("benchmarks/results/seeds.md")
 RUNS = Path("benchmarks/results/seeds.json")
 SECTIONS = ("train", "finetune")
@@ -124,17 +126,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--redo", nargs="+", default=list(SECTIONS), metavar="SECTION")
     arguments = parser.parse_args()
-    runs: dict[str, dict[str, dict[str, float]]] = {}
-    if RUNS.exists():  # a killed benchmark goes on with the seeds that are still to be run
-        runs = json.loads(RUNS.read_text(encoding="utf-8"))
+    # A killed benchmark goes on with the seeds that are still to be run.
+    runs: dict[str, dict[str, dict[str, float]]] = record.runs_so_far(RUNS)
     with tempfile.TemporaryDirectory() as folder:
         clone = clone_with_cache(Path(folder))
         for seed in arguments.seeds:
             if str(seed) in runs:
                 continue
             runs[str(seed)] = one_seed(clone, seed, arguments.redo)
-            RUNS.parent.mkdir(parents=True, exist_ok=True)
-            RUNS.write_text(json.dumps(runs, indent=2) + "\n", encoding="utf-8")
+            record.keep_runs(RUNS, runs)
     text = table(runs, arguments.redo)
     RESULTS.write_text(text, encoding="utf-8")
     print(text)
