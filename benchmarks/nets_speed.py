@@ -38,7 +38,7 @@ from dancestyle import nets
 from dancestyle.training import machine
 
 CLASSES = 400
-KEPT = ", memory kept"
+KEPT = ", memory kept"  # as training and prediction run: machine.keep_memory
 OPTIMISED = "ours, optimised, {}" + KEPT
 AS_TRAINED = "ours, bf16, channels-last" + KEPT
 
