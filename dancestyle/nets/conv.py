@@ -1,11 +1,14 @@
 """Convolutions that are right on short clips and small maps, in bfloat16 on CPUs too, and fast there.
 
-oneDNN's bfloat16 backward pass (torch 2.14.1 on a CPU with AMX) leaves parts of a weight's gradient
-unwritten where a padded axis is shorter than the kernel (or, with a stride, about as short), so that
-whatever was in memory before becomes a gradient: a 3x3x3 kernel over 2 frames, which is what a
-16-frame snippet has left in the last stage of an I3D, is such a case. float32 shares it for large
-kernels with a stride. Padding such an axis by hand avoids it, gives the same sums, and costs
-little, since the maps concerned are small.
+oneDNN's bfloat16 gradient of a weight over three axes (torch 2.14.1 on a CPU with AMX:
+``brgconv_bwd_w``) is wrong. On wide maps it leaves out rows of the last frame, by chance and on some
+channels: a 3x1x1 kernel over four frames of 56x56, which I3D ResNet-50 has after res2, is off by up
+to half of the largest value, and a kernel of one element over two clips of them by an eighth. Where a
+padded axis is shorter than the kernel it leaves parts unwritten, so that whatever was in memory
+becomes a gradient. Over two axes it is right. Here that gradient is therefore never asked for: it is
+a matrix product, or the sum over frames of gradients over two axes, one for each place of the kernel
+along time. float32 shares the second fault for large kernels with a stride; padding such an axis by
+hand avoids it, and costs little, since the maps concerned are small.
 
 On small maps oneDNN is slow too: with many weights and few positions, most of the time goes into
 bringing weights and gradients into an order of its own and back. There the weight's gradient is one
@@ -19,10 +22,21 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from dancestyle.nets.products import (
+    as_product,
+    fold_strides,
+    from_patches,
+    gradient,
+    matrix_of,
+    output_size,
+    patch_gradient,
+    rows_of,
+    weight_gradient,
+)
 
 # Most positions N T' H' W' of a map at which matrix products are the faster way, for kernels of one
 # element and for larger ones (benchmarks/conv.py; two cores, with AMX for bfloat16).
@@ -50,6 +64,9 @@ class _Guarded:
             kind = torch.bfloat16
             bias = None if bias is None else bias.to(kind)
             folded = fold_strides(input.to(kind), weight.to(kind), conv.stride, conv.padding)
+            if axes == 3 and _wants_gradient(conv):
+                of_cells: Tensor = _Convolution.apply(*folded, bias, (1,) * axes, (0,) * axes)
+                return of_cells
             strideless: Tensor = _CONV[axes](*folded, bias)
             return strideless
         pads = _pads_by_hand(input, conv)
@@ -63,15 +80,15 @@ class _Guarded:
         elif conv.padding_mode != "zeros":
             padded: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
             return padded
-        if _has_few_positions(input, conv, padding):
-            if _of_one_element(conv.kernel_size, padding):
+        if _takes_over(input, conv, padding):
+            if _is_sooner_seen(input, conv, padding):
                 seen = input[_every(conv.stride)] if max(conv.stride) > 1 else input
                 return F.linear(seen.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
             if torch.is_autocast_enabled("cpu"):
                 kind = torch.get_autocast_dtype("cpu")
                 input, weight = input.to(kind), weight.to(kind)
                 bias = None if bias is None else bias.to(kind)
-            out: Tensor = _FewPositions.apply(input, weight, bias, conv.stride, tuple(padding))
+            out: Tensor = _Convolution.apply(input, weight, bias, conv.stride, tuple(padding))
             return out
         return _CONV[axes](input, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
 
@@ -90,10 +107,10 @@ class Conv2d(_Guarded, nn.Conv2d):
 _KINDS: dict[type[nn.Module], type[nn.Module]] = {nn.Conv2d: Conv2d, nn.Conv3d: Conv3d}
 
 
-class _FewPositions(torch.autograd.Function):
-    """A convolution whose weight's gradient is one matrix product: of the output's gradient, a row a
-    channel, and the patch of input at each position, a row a position. With many weights the output
-    and the input's gradient are such products too."""
+class _Convolution(torch.autograd.Function):
+    """A convolution whose weight's gradient is not left to oneDNN: over few positions it is one
+    matrix product, else :func:`weight_gradient`. With many weights over few positions the output and
+    the input's gradient are matrix products too."""
 
     @staticmethod
     def forward(
@@ -107,7 +124,7 @@ class _FewPositions(torch.autograd.Function):
         ctx.save_for_backward(x, weight)
         ctx.stride, ctx.padding, ctx.has_bias = stride, padding, bias is not None
         kernel = weight.shape[2:]
-        size = _output_size(x.shape[2:], kernel, stride, padding)
+        size = output_size(x.shape[2:], kernel, stride, padding)
         ctx.whole = _outweighs(weight, len(x) * prod(size))
         if not ctx.whole:
             return _CONV[len(stride)](x, weight, bias, stride, padding)
@@ -117,52 +134,28 @@ class _FewPositions(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
-        kernel, size, rows = weight.shape[2:], g.shape[2:], _rows(g)  # (P, O)
+        kernel, size = weight.shape[2:], g.shape[2:]
         of_x = None
         if ctx.needs_input_grad[0] and ctx.whole:
-            patches = rows @ _matrix(weight)
-            of_x = _unpatched(patches, x.shape, kernel, ctx.stride, ctx.padding, size)
+            patches = rows_of(g) @ matrix_of(weight)
+            of_x = from_patches(patches, x.shape, kernel, ctx.stride, ctx.padding, size)
         elif ctx.needs_input_grad[0]:
-            axes = len(ctx.stride)
-            of_x = torch.ops.aten.convolution_backward(
-                g,
-                x,
-                weight,
-                None,
-                ctx.stride,
-                ctx.padding,
-                (1,) * axes,
-                False,
-                (0,) * axes,
-                1,
-                (True, False, False),
-            )[0]
-        weights = rows.t() @ _patches(x, kernel, ctx.stride, ctx.padding, size)
-        of_weight = weights.unflatten(1, (*kernel, x.shape[1])).movedim(-1, 1)
-        of_bias = rows.sum(0) if ctx.has_bias else None
+            of_x = gradient(g, x, weight, ctx.stride, ctx.padding, (True, False))
+        of_weight = None
+        if ctx.needs_input_grad[1]:
+            if len(kernel) == 2 or _are_few(x.dtype, weight, len(x) * prod(size), ctx.padding):
+                of_weight = patch_gradient(g, x, kernel, ctx.stride, ctx.padding)
+            else:
+                of_weight = weight_gradient(g, x, weight, ctx.stride, ctx.padding)
+        of_bias = rows_of(g).sum(0) if ctx.has_bias else None
         return of_x, of_weight, of_bias, None, None
-
-
-def as_product(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | None,
-    stride: Sequence[int],
-    padding: Sequence[int],
-) -> Tensor:
-    """The convolution of ``(N, C, ...)`` as one matrix product, a row a position of the output."""
-    kernel = weight.shape[2:]
-    size = _output_size(x.shape[2:], kernel, stride, padding)
-    rows, matrix = _patches(x, kernel, stride, padding, size), _matrix(weight).t()
-    out = rows @ matrix if bias is None else torch.addmm(bias, rows, matrix)  # (P, O)
-    return _map(out, (len(x), *size))
 
 
 def sooner_as_product(
     x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]
 ) -> bool:
     """Whether :func:`as_product` is the faster way on a CPU, where no gradient is wanted."""
-    size = _output_size(x.shape[2:], weight.shape[2:], stride, padding)
+    size = output_size(x.shape[2:], weight.shape[2:], stride, padding)
     return weight.numel() >= MANY_FORWARD and len(x) * prod(size) <= FEW_FORWARD
 
 
@@ -179,104 +172,6 @@ def _outweighs(weight: Tensor, positions: int) -> bool:
     """Whether the weights are so many that bringing them into oneDNN's order takes longest."""
     channels_last = weight.movedim(1, -1).is_contiguous()
     return channels_last and weight.numel() >= MANY_WEIGHTS and positions <= FEW_OF_MANY
-
-
-def _output_size(
-    size: Sequence[int], kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
-) -> tuple[int, ...]:
-    axes = zip(size, kernel, stride, padding, strict=True)
-    return tuple((length + 2 * pad - reach) // step + 1 for length, reach, step, pad in axes)
-
-
-def _rows(x: Tensor) -> Tensor:
-    """``(N, C, ...)`` with a row a position: ``(P, C)``, a view where channels come last."""
-    return x.movedim(1, -1).flatten(0, -2)
-
-
-def _map(rows: Tensor, size: tuple[int, ...]) -> Tensor:
-    """The opposite: ``(P, C)`` as ``(N, C, ...)``; ``size`` is that without C."""
-    return rows.unflatten(0, size).movedim(-1, 1)
-
-
-def _matrix(weight: Tensor) -> Tensor:
-    """``(O, C, ...)`` with a row an output: ``(O, kernel elements * C)``, a view likewise."""
-    return weight.movedim(1, -1).flatten(1)
-
-
-def _windows(
-    x: Tensor, kernel: Sequence[int], stride: Sequence[int], size: Sequence[int]
-) -> Tensor:
-    """``(N, ..., C)`` as what the kernel sees of it: ``(N, *size, *kernel, C)``, a view."""
-    step = x.stride()
-    strided = [each * by for each, by in zip(step[1:-1], stride, strict=True)]
-    return x.as_strided(
-        (len(x), *size, *kernel, x.shape[-1]), (step[0], *strided, *step[1:-1], step[-1])
-    )
-
-
-def _patches(
-    x: Tensor,
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    size: Sequence[int],
-) -> Tensor:
-    """What the kernel sees of ``(N, C, ...)`` at each position: ``(P, kernel elements * C)``."""
-    if max(kernel) == max(stride) == 1 and not any(padding):
-        return _rows(x)
-    x = x.movedim(1, -1)  # (N, ..., C)
-    if any(padding):
-        x = F.pad(x, [0, 0, *(p for own in reversed(padding) for p in (own, own))])
-    return _windows(x, kernel, stride, size).flatten(len(size) + 1).flatten(0, len(size))
-
-
-def _unpatched(
-    patches: Tensor,
-    shape: Sequence[int],
-    kernel: Sequence[int],
-    stride: Sequence[int],
-    padding: Sequence[int],
-    size: Sequence[int],
-) -> Tensor:
-    """The opposite, patches that overlap being added up: ``(N, C, ...)`` of that ``shape``."""
-    padded = [length + 2 * pad for length, pad in zip(shape[2:], padding, strict=True)]
-    # Sums are made in float32, as convolutions do.
-    x = patches.new_zeros((shape[0], *padded, shape[1]), dtype=torch.float32)
-    windows = _windows(x, kernel, stride, size)
-    patches = patches.view(windows.shape)
-    for tap in np.ndindex(*kernel):
-        windows[(..., *tap, slice(None))] += patches[(..., *tap, slice(None))]
-    inner = [slice(pad, pad + length) for length, pad in zip(shape[2:], padding, strict=True)]
-    return x[(slice(None), *inner)].to(patches.dtype).movedim(-1, 1)
-
-
-def fold_strides(
-    x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]
-) -> tuple[Tensor, Tensor]:
-    """Input and weight with which a convolution without stride or padding gives the same sums.
-
-    What lies within one step becomes channels: ``x[s (o + q) + r] w[s q + r]``, summed over q and r,
-    is a kernel over q, of ``s`` times the channels, numbered by r. Hardware that multiplies tiles by
-    32 channels does little with the three of a picture.
-    """
-    kernel, channels, axes = weight.shape[2:], x.shape[1], len(stride)
-    size = _output_size(x.shape[2:], kernel, stride, padding)
-    steps = [-(-length // step) for length, step in zip(kernel, stride, strict=True)]  # q
-    cells = [length + q - 1 for length, q in zip(size, steps, strict=True)]  # o + q
-    after = [
-        step * own - pad - length
-        for step, own, pad, length in zip(stride, cells, padding, x.shape[2:], strict=True)
-    ]
-    x = F.pad(x, [p for ends in zip(padding[::-1], after[::-1], strict=True) for p in ends])
-    beyond = [q * step - own for q, step, own in zip(steps, stride, kernel, strict=True)]
-    weight = F.pad(weight, [p for end in beyond[::-1] for p in (0, end)])
-    order = (0, *range(2, 2 * axes + 2, 2), *range(3, 2 * axes + 3, 2), 1)
-    folded = []
-    for tensor, own in ((x, cells), (weight, steps)):
-        pairs = [length for pair in zip(own, stride, strict=True) for length in pair]
-        last = tensor.reshape(len(tensor), channels, *pairs).permute(order)
-        folded.append(last.reshape(len(tensor), *own, -1).movedim(-1, 1))
-    return folded[0], folded[1]
 
 
 def few_channels(x: Tensor, weight: Tensor, stride: Sequence[int]) -> bool:
@@ -306,15 +201,33 @@ def _is_plain(x: Tensor, conv: Any) -> bool:
     )
 
 
-def _has_few_positions(x: Tensor, conv: Any, padding: Any) -> bool:
-    """Whether the weight's gradient is wanted, and sooner had as a matrix product."""
-    wanted = torch.is_grad_enabled() and conv.weight.requires_grad
-    if not wanted or isinstance(padding, str) or not _is_plain(x, conv):
+def _wants_gradient(conv: Any) -> bool:
+    return torch.is_grad_enabled() and bool(conv.weight.requires_grad)
+
+
+def _takes_over(x: Tensor, conv: Any, padding: Any) -> bool:
+    """Whether the weight's gradient is wanted, and oneDNN's is wrong or slow."""
+    if not _wants_gradient(conv) or isinstance(padding, str) or not _is_plain(x, conv):
         return False
     kind = _kind(x)
-    positions = len(x) * prod(_output_size(x.shape[2:], conv.kernel_size, conv.stride, padding))
-    few = FEW_OF_ONE if _of_one_element(conv.kernel_size, padding) else FEW_POSITIONS
-    return kind in few and (positions <= few[kind] or _outweighs(conv.weight, positions))
+    if kind == torch.bfloat16 and len(conv.kernel_size) == 3:
+        return True
+    positions = len(x) * prod(output_size(x.shape[2:], conv.kernel_size, conv.stride, padding))
+    return _are_few(kind, conv.weight, positions, padding)
+
+
+def _are_few(kind: torch.dtype, weight: Tensor, positions: int, padding: Sequence[int]) -> bool:
+    """Whether the gradient of a weight over so many positions is sooner had as a product."""
+    few = FEW_OF_ONE if _of_one_element(weight.shape[2:], padding) else FEW_POSITIONS
+    return kind in few and (positions <= few[kind] or _outweighs(weight, positions))
+
+
+def _is_sooner_seen(x: Tensor, conv: Any, padding: Any) -> bool:
+    """Whether a kernel of one element sees every position, or few enough to be copied."""
+    if not _of_one_element(conv.kernel_size, padding):
+        return False
+    positions = len(x) * prod(output_size(x.shape[2:], conv.kernel_size, conv.stride, padding))
+    return max(conv.stride) == 1 or _are_few(_kind(x), conv.weight, positions, padding)
 
 
 def _padding(conv: Any) -> tuple[int, ...]:

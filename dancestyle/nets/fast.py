@@ -25,9 +25,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dancestyle.nets.base import VideoNet
-from dancestyle.nets.conv import as_product, few_channels, fold_strides, sooner_as_product
+from dancestyle.nets.conv import few_channels, sooner_as_product
 from dancestyle.nets.inception_i3d import ConvUnit, MaxPoolSame, Mixed, same_padding
 from dancestyle.nets.non_local import NonLocalBlock
+from dancestyle.nets.products import as_product, fold_strides
 from dancestyle.nets.resnet_i3d import Bottleneck
 
 PRECISIONS = ("auto", "bf16", "fp32")
