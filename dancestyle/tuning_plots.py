@@ -17,6 +17,7 @@ import matplotlib
 import numpy as np
 import optuna
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
 from dancestyle import files
 from dancestyle.tuning_results import copy_study, hyperparameters
@@ -38,7 +39,9 @@ def write_plots(study: optuna.Study, folder: Path, seed: int) -> None:
     with warnings.catch_warnings(), matplotlib.style.context("default"):
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         _save(folder / "history.png", draw.plot_optimization_history(study, target_name=TARGET))
-        _save(folder / "slice.png", draw.plot_slice(study, target_name=TARGET))
+        slices = draw.plot_slice(study, target_name=TARGET)
+        _number_sparsely(slices)
+        _save(folder / "slice.png", slices)
         if shares:
             axes: Any = draw.plot_param_importances(
                 study, evaluator=_evaluator(seed), target_name=TARGET
@@ -92,6 +95,15 @@ def _nothing(why: str) -> Any:
     axes.text(0.5, 0.5, why, ha="center")
     axes.set_axis_off()
     return axes
+
+
+def _number_sparsely(panels: Any) -> None:
+    """Three numbers a decade on logarithmic axes: Matplotlib's own run into each other in panels."""
+    for panel in np.ravel(panels):
+        if panel.get_xscale() == "log":
+            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _save(path: Path, axes: Any) -> None:

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dancestyle.nets.pool import MaxPool3d
 from dancestyle.nets.products import (
     as_product,
     fold_strides,
@@ -174,15 +175,15 @@ def _outweighs(weight: Tensor, positions: int) -> bool:
     return channels_last and weight.numel() >= MANY_WEIGHTS and positions <= FEW_OF_MANY
 
 
-def few_channels(x: Tensor, weight: Tensor, stride: Sequence[int]) -> bool:
-    """Whether :func:`fold_strides` makes a convolution in bfloat16 faster."""
-    return x.dtype == torch.bfloat16 and weight.shape[1] <= FEW_CHANNELS and max(stride) > 1
+def few_channels(kind: torch.dtype, channels: int, stride: Sequence[int]) -> bool:
+    """Whether :func:`~dancestyle.nets.products.fold_strides` makes a convolution done in ``kind``
+    faster."""
+    return kind == torch.bfloat16 and channels <= FEW_CHANNELS and max(stride) > 1
 
 
 def _folds_strides(x: Tensor, conv: Any) -> bool:
-    strided = conv.in_channels <= FEW_CHANNELS and max(conv.stride) > 1
     zeros = conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
-    return strided and zeros and _kind(x) == torch.bfloat16 and _is_plain(x, conv)
+    return zeros and few_channels(_kind(x), conv.in_channels, conv.stride) and _is_plain(x, conv)
 
 
 def _kind(x: Tensor) -> torch.dtype:
@@ -260,10 +261,13 @@ def _pads_by_hand(x: Tensor, conv: Any) -> list[int]:
 
 
 def guard(net: nn.Module) -> nn.Module:
-    """Make every convolution over two or three axes one of these, in place; keys and weights stay."""
+    """Make every convolution over two or three axes one of these, in place, and every maximum over
+    three one of :mod:`dancestyle.nets.pool`; keys and weights stay."""
     for module in net.modules():
         for plain, ours in _KINDS.items():
             own, theirs = (getattr(kind, "_conv_forward", None) for kind in (type(module), plain))
             if isinstance(module, plain) and own is theirs:
                 module.__class__ = ours
+        if type(module) is nn.MaxPool3d:
+            module.__class__ = MaxPool3d
     return net

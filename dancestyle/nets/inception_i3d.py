@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dancestyle.nets.base import NativeInput, VideoNet, initialise
+from dancestyle.nets.pool import max_pool3d
 
 # name: (input channels, (b0, b1a, b1b, b2a, b2b, b3b)), the branches of figure 3 of the paper.
 MIXED = {
@@ -72,7 +73,7 @@ class MaxPoolSame(nn.Module):
             padding.append(before)
             lopsided |= before != after
         # ceil_mode adds the missing element at the end, which is where "SAME" puts it.
-        return F.max_pool3d(x, self.kernel, self.stride, tuple(padding), ceil_mode=lopsided)
+        return max_pool3d(x, self.kernel, self.stride, padding, lopsided)
 
 
 class Mixed(nn.Module):
