@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +18,14 @@ import matplotlib
 import numpy as np
 import optuna
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
+from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
 from dancestyle import files
 from dancestyle.tuning_results import copy_study, hyperparameters
 
 matplotlib.use("Agg")
 TARGET = "validation top-1"
+MOST_NUMBERS = 3
 
 
 def write_plots(study: optuna.Study, folder: Path, seed: int) -> None:
@@ -98,12 +100,19 @@ def _nothing(why: str) -> Any:
 
 
 def _number_sparsely(panels: Any) -> None:
-    """Three numbers a decade on logarithmic axes: Matplotlib's own run into each other in panels."""
+    """At most three numbers on a logarithmic axis: Matplotlib's own run into each other in panels."""
     for panel in np.ravel(panels):
-        if panel.get_xscale() == "log":
-            panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
-            panel.xaxis.set_minor_formatter(NullFormatter())
+        if panel.get_xscale() != "log":
+            continue
+        low, high = panel.get_xlim()
+        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [float(f"{digit}e{decade}") for decade in decades for digit in (1, 2, 5)]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) > MOST_NUMBERS:
+            ticks = [tick for tick in ticks if math.log10(tick).is_integer()]
+        panel.set_xticks(ticks[:: -(-len(ticks) // MOST_NUMBERS) or 1])
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _save(path: Path, axes: Any) -> None:
