@@ -110,8 +110,8 @@ def _number_sparsely(panels: Any) -> None:
         ticks = [tick for tick in ticks if low <= tick <= high]
         if len(ticks) > MOST_NUMBERS:
             ticks = [tick for tick in ticks if math.log10(tick).is_integer()]
-        panel.set_xticks(ticks[:: -(-len(ticks) // MOST_NUMBERS) or 1])
-        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+        panel.set_xticks(ticks[:: -(-len(ticks) // MOST_NUMBERS)] if ticks else [low, high])
+        panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
 
 

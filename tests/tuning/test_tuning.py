@@ -15,6 +15,7 @@ from typing import Any
 import optuna
 import pytest
 import yaml
+from matplotlib.figure import Figure
 from optuna.trial import TrialState
 
 from dancestyle import params, tuning, tuning_plots, tuning_results
@@ -250,6 +251,25 @@ def test_plots_and_their_tables(tmp_path: Path) -> None:
     assert best == sorted(best) and len(best) == 6
     assert rows("importance")[0]["hyperparameter"] == "lr", "top-1 depends on nothing else"
     assert len(rows("slice")) == 6 * 3
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (2e-4, 1e-3, [2e-4, 5e-4, 1e-3]),
+        (1e-5, 1e-2, [1e-5, 1e-3]),
+        (3e-4, 4e-4, [3e-4 * 0.99, 4e-4 * 1.01]),
+        (1e-9, 1.0, [1e-9, 1e-5, 1e-1]),
+    ],
+)
+def test_few_numbers_stand_on_a_logarithmic_axis(low, high, expected) -> None:
+    panels = Figure().subplots(1, 2)
+    panels[0].set_xscale("log")
+    panels[0].set_xlim(low * 0.99, high * 1.01)
+    before = list(panels[1].get_xticks())
+    tuning_plots._number_sparsely(panels)
+    assert list(panels[0].get_xticks()) == pytest.approx(expected)
+    assert list(panels[1].get_xticks()) == before
 
 
 def test_trials_that_do_not_differ_have_no_importance(tmp_path: Path) -> None:
