@@ -7,7 +7,7 @@ to half of the largest value, and a kernel of one element over two clips of them
 padded axis is shorter than the kernel it leaves parts unwritten, so that whatever was in memory
 becomes a gradient. Over two axes it is right. Here that gradient is therefore never asked for: it is
 a matrix product, or the sum over frames of gradients over two axes, one for each place of the kernel
-along time. float32 shares the second fault for large kernels with a stride; padding such an axis by
+along time. Its output is wrong too where a stride leaves one column; there it is had without. float32 shares the second fault for large kernels with a stride; padding such an axis by
 hand avoids it, and costs little, since the maps concerned are small.
 
 On small maps oneDNN is slow too: with many weights and few positions, most of the time goes into
@@ -32,6 +32,7 @@ from dancestyle.nets.products import (
     fold_strides,
     from_patches,
     gradient,
+    lone_column,
     matrix_of,
     output_size,
     patch_gradient,
@@ -81,6 +82,13 @@ class _Guarded:
         elif conv.padding_mode != "zeros":
             padded: Tensor = super()._conv_forward(input, weight, bias)  # type: ignore[misc]
             return padded
+        stride: Any = conv.stride
+        if (
+            not isinstance(padding, str)
+            and _kind(input) == torch.bfloat16
+            and _is_plain(input, conv)
+        ):
+            input, stride, padding = lone_column(input, conv.kernel_size, stride, padding)
         if _takes_over(input, conv, padding):
             if _is_sooner_seen(input, conv, padding):
                 seen = input[_every(conv.stride)] if max(conv.stride) > 1 else input
@@ -89,9 +97,9 @@ class _Guarded:
                 kind = torch.get_autocast_dtype("cpu")
                 input, weight = input.to(kind), weight.to(kind)
                 bias = None if bias is None else bias.to(kind)
-            out: Tensor = _Convolution.apply(input, weight, bias, conv.stride, tuple(padding))
+            out: Tensor = _Convolution.apply(input, weight, bias, stride, tuple(padding))
             return out
-        return _CONV[axes](input, weight, bias, conv.stride, padding, conv.dilation, conv.groups)
+        return _CONV[axes](input, weight, bias, stride, padding, conv.dilation, conv.groups)
 
 
 class Conv3d(_Guarded, nn.Conv3d):

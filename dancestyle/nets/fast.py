@@ -28,7 +28,7 @@ from dancestyle.nets.base import VideoNet
 from dancestyle.nets.conv import few_channels, sooner_as_product
 from dancestyle.nets.inception_i3d import ConvUnit, MaxPoolSame, Mixed, same_padding
 from dancestyle.nets.non_local import NonLocalBlock
-from dancestyle.nets.products import as_product, fold_strides
+from dancestyle.nets.products import as_product, fold_strides, lone_column
 from dancestyle.nets.resnet_i3d import Bottleneck
 
 PRECISIONS = ("auto", "bf16", "fp32")
@@ -162,11 +162,12 @@ class FusedConv(nn.Module):
         if self._sooner_as_product(x):
             x = as_product(x, self.weight, self.bias, self.stride, self.padding)
             return F.relu(x, inplace=True) if self.relu else x
-        weight, how = self.weight.data, self._how()
+        weight, ones = self.weight.data, (1,) * len(self.stride)
         if self.plain and few_channels(x.dtype, x.shape[1], self.stride):
             x, weight = fold_strides(x, weight, self.stride, self.padding)
-            zeros, ones = (0,) * len(self.stride), (1,) * len(self.stride)
-            how = zeros, ones, ones, 1
+            how: tuple[Any, ...] = (0,) * len(ones), ones, ones, 1
+        else:
+            x, how = self._how(x)
         out: Tensor = torch.ops.mkldnn._convolution_pointwise(
             x, weight, self.bias, *how, "relu" if self.relu else "none", [], ""
         )
@@ -179,16 +180,21 @@ class FusedConv(nn.Module):
         if self._sooner_as_product(x):
             other += as_product(x, self.weight, self.bias, self.stride, self.padding)
             return F.relu(other, inplace=True)
+        x, how = self._how(x)
         torch.ops.mkldnn._convolution_pointwise_.binary(
-            other, x, self.weight, self.bias, *self._how(), "add", 1.0, "relu", [], ""
+            other, x, self.weight, self.bias, *how, "add", 1.0, "relu", [], ""
         )
         return other
 
     def _sooner_as_product(self, x: Tensor) -> bool:
         return self.plain and sooner_as_product(x, self.weight, self.stride, self.padding)
 
-    def _how(self) -> tuple[Any, ...]:
-        return self.padding, self.stride, self.dilation, self.groups
+    def _how(self, x: Tensor) -> tuple[Tensor, tuple[Any, ...]]:
+        """The input, and what oneDNN is told of padding, stride, dilation and groups."""
+        stride, padding = self.stride, self.padding
+        if x.dtype == torch.bfloat16 and self.plain:
+            x, stride, padding = lone_column(x, self.kernel, stride, padding)
+        return x, (padding, stride, self.dilation, self.groups)
 
 
 def folded(conv: nn.Conv3d, norm: nn.Module | None) -> tuple[Tensor, Tensor]:

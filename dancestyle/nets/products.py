@@ -204,6 +204,22 @@ def from_patches(
     return x[(slice(None), *inner)].to(patches.dtype).movedim(-1, 1)
 
 
+def lone_column(
+    x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int]
+) -> tuple[Tensor, tuple[int, ...], tuple[int, ...]]:
+    """Input, stride and padding of the same convolution without a stride along the last axis, where
+    its output has one column: of an input that is as wide as the kernel.
+
+    oneDNN's bfloat16 convolution over three axes (torch 2.14.1 with AMX) is wrong there, NaN included,
+    if the output has several rows; https://github.com/pytorch/pytorch/issues/169688.
+    """
+    width, before, step = x.shape[-1], padding[-1], stride[-1]
+    if len(kernel) != 3 or step == 1 or (width + 2 * before - kernel[-1]) // step > 0:
+        return x, tuple(stride), tuple(padding)
+    x = F.pad(x, (before, kernel[-1] - before - width))  # a negative number takes away
+    return x, (*stride[:-1], 1), (*padding[:-1], 0)
+
+
 def fold_strides(
     x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]
 ) -> tuple[Tensor, Tensor]:
