@@ -7,8 +7,9 @@ to half of the largest value, and a kernel of one element over two clips of them
 padded axis is shorter than the kernel it leaves parts unwritten, so that whatever was in memory
 becomes a gradient. Over two axes it is right. Here that gradient is therefore never asked for: it is
 a matrix product, or the sum over frames of gradients over two axes, one for each place of the kernel
-along time. Its output is wrong too where a stride leaves one column; there it is had without. float32 shares the second fault for large kernels with a stride; padding such an axis by
-hand avoids it, and costs little, since the maps concerned are small.
+along time. An output is wrong where a stride leaves one column; there it is had without a stride.
+float32 shares the second fault for large kernels with a stride; padding such an axis by hand avoids
+it, and costs little, since the maps concerned are small.
 
 On small maps oneDNN is slow too: with many weights and few positions, most of the time goes into
 bringing weights and gradients into an order of its own and back. There the weight's gradient is one
