@@ -221,6 +221,30 @@ def test_a_stride_folded_into_channels_changes_nothing(axes, channels) -> None:
     torch.testing.assert_close(folded, convolve(x, weight, None, stride, padding))
 
 
+@given(
+    axes=st.tuples(
+        *[st.tuples(st.integers(1, 7), st.integers(1, 5), st.integers(1, 3), st.integers(0, 3))] * 3
+    ),
+    channels=st.sampled_from([1, 3, products.SIDE_BY_SIDE + 1]),
+    flat=st.booleans(),
+    clips=st.integers(1, 2),
+)
+def test_gradients_of_weights_without_onednns_own(axes, channels, flat, clips) -> None:
+    if flat:  # one element in space
+        axes = (axes[0], *((size, 1, 1, 0) for size, *_ in axes[1:]))
+    axes = [(max(size, kernel - 2 * pad), kernel, step, pad) for size, kernel, step, pad in axes]
+    size, kernel, stride, padding = zip(*axes, strict=True)
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(clips, channels, *size, generator=generator, dtype=torch.double)
+    weight = torch.randn(4, channels, *kernel, generator=generator, dtype=torch.double)
+    weight.requires_grad_()
+    y = F.conv3d(x, weight, None, stride, padding)
+    g = torch.randn(y.shape, generator=generator, dtype=torch.double)
+    (expected,) = torch.autograd.grad(y, weight, g)
+    found = products.weight_gradient(g, x, weight.detach(), stride, padding)
+    torch.testing.assert_close(found, expected)
+
+
 def test_pictures_have_their_strides_folded_in_bfloat16(monkeypatch) -> None:
     torch.manual_seed(0)
     conv = Conv3d(3, 8, (5, 7, 7), (1, 2, 2), (2, 3, 3), bias=True)
