@@ -113,6 +113,9 @@ def _number_sparsely(panels: Any) -> None:
         panel.set_xticks(ticks[:: -(-len(ticks) // MOST_NUMBERS)] if ticks else [low, high])
         panel.xaxis.set_major_formatter(StrMethodFormatter("{x:.2g}"))
         panel.xaxis.set_minor_formatter(NullFormatter())
+        if not ticks:  # the numbers are the ends: inside, clear of the next panel
+            for number, side in zip(panel.get_xticklabels(), ("left", "right"), strict=True):
+                number.set_horizontalalignment(side)
 
 
 def _save(path: Path, axes: Any) -> None:
