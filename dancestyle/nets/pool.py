@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from dancestyle.nets.products import frames_of, map_of
+
 
 class MaxPool3d(nn.MaxPool3d):
     """``nn.MaxPool3d``, the same outputs: ``(N, C, T, H, W)`` in the type of the input."""
@@ -47,10 +49,9 @@ def max_pool3d(
             return pairs
         if kernel[0] == stride[0] == 1 and not padding[0]:
             # Frame by frame: backward takes two thirds of the time.
-            frames = x.movedim(1, -1).flatten(0, 1).movedim(-1, 1)
             window, steps, edges = (each[1:] for each in sizes)
-            frames = F.max_pool2d(frames, window, steps, edges, ceil_mode=ceil_mode)
-            return frames.movedim(1, -1).unflatten(0, (len(x), -1)).movedim(-1, 1)
+            frames = F.max_pool2d(frames_of(x), window, steps, edges, ceil_mode=ceil_mode)
+            return map_of(frames.movedim(1, -1), (len(x), -1))
         return F.max_pool3d(x, *sizes, ceil_mode=ceil_mode)
 
 

@@ -40,6 +40,7 @@ def weight_gradient(
         return _temporal_gradient(g, x, kernel[0], padding[0])
     if x.shape[1] <= SIDE_BY_SIDE:
         return _stacked_gradient(g, x, weight, stride, padding)
+    flat = torch.empty_like(weight[:, :, 0], memory_format=torch.channels_last)
     taps = []
     for place in range(kernel[0]):
         # The output's frames for which the input has one at this place: t stride + place - padding.
@@ -47,11 +48,13 @@ def weight_gradient(
         first = max(-(offset // stride[0]), 0)
         last = min((x.shape[2] - 1 - offset) // stride[0], g.shape[2] - 1)
         if last < first:
-            taps.append(torch.zeros_like(weight[:, :, place]))
+            taps.append(torch.zeros_like(flat))
             continue
         start, stop = first * stride[0] + offset, last * stride[0] + offset + 1
-        own, seen = _frames(g[:, :, first : last + 1]), _frames(x[:, :, start : stop : stride[0]])
-        flat = weight[:, :, place].contiguous(memory_format=torch.channels_last)
+        own, seen = (
+            frames_of(g[:, :, first : last + 1]),
+            frames_of(x[:, :, start : stop : stride[0]]),
+        )
         taps.append(gradient(own, seen, flat, stride[1:], padding[1:], (False, True)))
     return torch.stack(taps, dim=2)
 
@@ -60,12 +63,8 @@ def _temporal_gradient(g: Tensor, x: Tensor, length: int, padding: int) -> Tenso
     """Of a kernel of ``length`` frames and one element in space: what each position's input had a
     part in, ``length`` frames of ``g``, times that input."""
     beyond = length - 1 - padding
-    g = F.pad(g.movedim(1, -1), (0, 0, 0, 0, 0, 0, beyond, beyond))  # (N, T, H, W, O)
-    step = g.stride()
-    parts = g.as_strided(
-        (*x.movedim(1, -1).shape[:-1], length, g.shape[-1]), (*step[:4], step[1], step[4])
-    )
-    products = parts.flatten(4).flatten(0, 3).t() @ rows_of(x)  # the last place comes first
+    parts = patches_of(g, (length, 1, 1), (1, 1, 1), (beyond, 0, 0), x.shape[2:])
+    products = parts.t() @ rows_of(x)  # the last place comes first
     return products.unflatten(0, (length, -1)).flip(0).permute(1, 2, 0)[..., None, None]
 
 
@@ -73,20 +72,13 @@ def _stacked_gradient(
     g: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]
 ) -> Tensor:
     """With the frames that the kernel sees side by side, as channels of one."""
-    (length, *kernel), channels = weight.shape[2:], x.shape[1]
-    x = x.movedim(1, -1)
-    if padding[0]:
-        x = F.pad(x, (0, 0, 0, 0, 0, 0, padding[0], padding[0]))
-    step = x.stride()
-    seen = x.as_strided(
-        (len(x), g.shape[2], *x.shape[2:4], length, channels),
-        (step[0], step[1] * stride[0], *step[2:4], step[1], step[4]),
-    )
-    seen = seen.flatten(4).flatten(0, 1).movedim(-1, 1)
-    wide = weight.new_empty((len(weight), length * channels, *kernel))
+    (length, *kernel), size = weight.shape[2:], (g.shape[2], *x.shape[3:])
+    stacks = patches_of(x, (length, 1, 1), (stride[0], 1, 1), (padding[0], 0, 0), size)
+    seen = map_of(stacks, (-1, *x.shape[3:]))
+    wide = weight.new_empty((len(weight), seen.shape[1], *kernel))
     wide = wide.contiguous(memory_format=torch.channels_last)
-    found = gradient(_frames(g), seen, wide, stride[1:], padding[1:], (False, True))
-    return found.unflatten(1, (length, channels)).movedim(1, 2)
+    found = gradient(frames_of(g), seen, wide, stride[1:], padding[1:], (False, True))
+    return found.unflatten(1, (length, -1)).movedim(1, 2)
 
 
 def patch_gradient(
@@ -98,7 +90,7 @@ def patch_gradient(
     return products.unflatten(1, (*kernel, x.shape[1])).movedim(-1, 1)
 
 
-def _frames(x: Tensor) -> Tensor:
+def frames_of(x: Tensor) -> Tensor:
     """``(N, C, T, H, W)`` as ``(N T, C, H, W)``, a view where it can be."""
     return x.movedim(1, -1).flatten(0, 1).movedim(-1, 1)  # channels stay last
 
