@@ -33,6 +33,7 @@ from dancestyle.nets.products import (
     fold_strides,
     from_patches,
     gradient,
+    is_eager,
     lone_column,
     matrix_of,
     output_size,
@@ -202,13 +203,7 @@ def _kind(x: Tensor) -> torch.dtype:
 
 def _is_plain(x: Tensor, conv: Any) -> bool:
     """On a CPU, in one group, without gaps, and not being traced."""
-    return (
-        x.device.type == "cpu"
-        and conv.groups == 1
-        and set(conv.dilation) == {1}
-        and not torch.compiler.is_compiling()
-        and not torch.jit.is_tracing()
-    )
+    return is_eager(x) and conv.groups == 1 and set(conv.dilation) == {1}
 
 
 def _wants_gradient(conv: Any) -> bool:

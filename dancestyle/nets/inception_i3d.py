@@ -7,12 +7,17 @@ checkpoints (``Conv3d_1a_7x7``, ``Mixed_3b.b0``, ...), so that they load without
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dancestyle.nets.base import NativeInput, VideoNet, initialise
-from dancestyle.nets.pool import max_pool3d
+from dancestyle.nets.normed import conv_norm_pool
+from dancestyle.nets.pool import Window, max_pool3d
+from dancestyle.nets.products import is_eager
 
 # name: (input channels, (b0, b1a, b1b, b2a, b2b, b3b)), the branches of figure 3 of the paper.
 MIXED = {
@@ -50,12 +55,21 @@ class ConvUnit(nn.Module):
         # The reference implementation's momentum of 0.99 (0.01 here) lags on short trainings.
         self.bn = nn.BatchNorm3d(cout, eps=1e-3, momentum=0.1)
 
+    def padded(self, x: Tensor) -> Tensor:
+        """The input with zeros around it, where the convolution does not add them."""
+        if self.stride == 1:
+            return x
+        pads = [same_padding(n, self.kernel, self.stride) for n in x.shape[:1:-1]]
+        return F.pad(x, [p for pair in pads for p in pair])
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """What ReLU is applied to."""
+        normal: Tensor = self.bn(self.conv3d(self.padded(x)))
+        return normal
+
     def forward(self, x: Tensor) -> Tensor:
         """Activations, each axis divided by the stride and rounded up."""
-        if self.stride > 1:
-            pads = [same_padding(n, self.kernel, self.stride) for n in x.shape[:1:-1]]
-            x = F.pad(x, [p for pair in pads for p in pair])
-        return F.relu(self.bn(self.conv3d(x)), inplace=True)
+        return F.relu(self.normalised(x), inplace=True)
 
 
 class MaxPoolSame(nn.Module):
@@ -65,15 +79,24 @@ class MaxPoolSame(nn.Module):
         super().__init__()
         self.kernel, self.stride = kernel, stride
 
+    def window(self, size: Sequence[int]) -> Window:
+        """For an input of ``size`` (T, H, W)."""
+        pads = [same_padding(*own) for own in zip(size, self.kernel, self.stride, strict=True)]
+        # ceil_mode adds the missing element at the end, which is where "SAME" puts it.
+        lopsided = any(before != after for before, after in pads)
+        return Window(self.kernel, self.stride, tuple(before for before, _ in pads), lopsided)
+
     def forward(self, x: Tensor) -> Tensor:
         """Maxima, each axis divided by its stride and rounded up."""
-        padding, lopsided = [], False
-        for size, kernel, stride in zip(x.shape[2:], self.kernel, self.stride, strict=True):
-            before, after = same_padding(size, kernel, stride)
-            padding.append(before)
-            lopsided |= before != after
-        # ceil_mode adds the missing element at the end, which is where "SAME" puts it.
-        return max_pool3d(x, self.kernel, self.stride, padding, lopsided)
+        return max_pool3d(x, self.window(x.shape[2:]))
+
+
+def pooled(unit: nn.Module, pool: nn.Module, x: Tensor) -> Tensor:
+    """``pool(unit(x))``."""
+    if isinstance(unit, ConvUnit):
+        return conv_norm_pool(unit.conv3d, unit.bn, pool, unit.padded(x))
+    found: Tensor = pool(unit(x))  # another net's, made for inference
+    return found
 
 
 class Mixed(nn.Module):
@@ -89,8 +112,37 @@ class Mixed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, H, W)`` to as many positions of ``b0 + b1b + b2b + b3b`` channels."""
-        branches = (self.b0(x), self.b1b(self.b1a(x)), self.b2b(self.b2a(x)), self.b3b(self.b3a(x)))
-        return torch.cat(branches, dim=1)
+        ends = (
+            (self.b0, x),
+            (self.b1b, self.b1a(x)),
+            (self.b2b, self.b2a(x)),
+            (self.b3b, self.b3a(x)),
+        )
+        maps = [unit.normalised(own) for unit, own in ends]
+        if not is_eager(x):
+            return F.relu(torch.cat(maps, dim=1), inplace=True)
+        joined: Tensor = _JoinedRelu.apply(*maps)
+        return joined
+
+
+class _JoinedRelu(torch.autograd.Function):
+    """Maps side by side along the channels, then ReLU, whose output is kept: the next layer keeps it
+    too, and the branches' own need not be. Their gradients are dense, as BatchNorm wants them."""
+
+    @staticmethod
+    def forward(ctx: Any, *maps: Tensor) -> Tensor:
+        out = torch.cat(maps, dim=1).relu_()
+        ctx.widths = [own.shape[1] for own in maps]
+        ctx.save_for_backward(out)
+        return out
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, ...]:
+        parts = zip(
+            *(each.split(ctx.widths, dim=1) for each in (g, *ctx.saved_tensors)), strict=True
+        )
+        return tuple(torch.ops.aten.threshold_backward(own, out, 0) for own, out in parts)
 
 
 class InceptionI3D(VideoNet):
@@ -126,8 +178,8 @@ class InceptionI3D(VideoNet):
 
     def trunk(self, x: Tensor) -> Tensor:
         """``(N, C, T, H, W) -> (N, 1024, T/8, H/32, W/32)``, each rounded up."""
-        x = self.MaxPool3d_2a_3x3(self.Conv3d_1a_7x7(x))
-        x = self.MaxPool3d_3a_3x3(self.Conv3d_2c_3x3(self.Conv3d_2b_1x1(x)))
+        x = pooled(self.Conv3d_1a_7x7, self.MaxPool3d_2a_3x3, x)
+        x = pooled(self.Conv3d_2c_3x3, self.MaxPool3d_3a_3x3, self.Conv3d_2b_1x1(x))
         for name in MIXED:
             if name == "Mixed_4b":
                 x = self.MaxPool3d_4a_3x3(x)

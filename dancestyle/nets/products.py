@@ -17,6 +17,12 @@ from torch import Tensor
 SIDE_BY_SIDE = 32  # channels, of which so few are a part of a tile of AMX
 
 
+def is_eager(x: Tensor) -> bool:
+    """Whether ``x`` is on a CPU and what is done to it is done now: not traced, not compiled."""
+    traced = torch.jit.is_tracing() or torch.jit.is_scripting() or torch.compiler.is_compiling()
+    return x.device.type == "cpu" and not traced
+
+
 def weight_gradient(
     g: Tensor, x: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int]
 ) -> Tensor:
@@ -93,6 +99,11 @@ def patch_gradient(
 def frames_of(x: Tensor) -> Tensor:
     """``(N, C, T, H, W)`` as ``(N T, C, H, W)``, a view where it can be."""
     return x.movedim(1, -1).flatten(0, 1).movedim(-1, 1)  # channels stay last
+
+
+def clips_of(frames: Tensor, count: int) -> Tensor:
+    """The opposite: ``(N T, C, H, W)`` as ``count`` clips ``(N, C, T, H, W)``."""
+    return map_of(frames.movedim(1, -1), (count, -1))
 
 
 def as_product(

@@ -23,6 +23,7 @@ from dancestyle.nets.base import (
     initialise,
 )
 from dancestyle.nets.non_local import NonLocalBlock
+from dancestyle.nets.normed import conv_norm, conv_norm_pool
 
 DEPTHS = (3, 4, 6, 3)
 # Blocks whose first 1x1 convolution becomes 3x1x1.
@@ -58,10 +59,13 @@ class Bottleneck(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``(N, C, T, H, W) -> (N, 4 width, T, H / stride, W / stride)``, rounded up."""
-        shortcut = x if self.downsample is None else self.downsample(x)
+        shortcut = x
+        if self.downsample is not None:
+            conv, norm = self.downsample
+            shortcut = conv_norm(conv, norm, x)
         x = F.relu(self.bn1(self.conv1(x)), inplace=True)
         x = F.relu(self.bn2(self.conv2(x)), inplace=True)
-        x = F.relu(self.bn3(self.conv3(x)) + shortcut, inplace=True)
+        x = conv_norm(self.conv3, self.bn3, x, shortcut)
         return x if self.non_local is None else self.non_local(x)
 
 
@@ -143,7 +147,7 @@ class ResNetI3D(VideoNet):
 
     def trunk(self, x: Tensor) -> Tensor:
         """``(N, C, T, H, W) -> (N, 2048, T', H/32, W/32)``, T' being T through the time strides."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        x = conv_norm_pool(self.conv1, self.bn1, self.maxpool, x)
         x = self.layer1(x)
         if x.shape[2] > 1:
             x = self.pool2(x)

@@ -17,6 +17,7 @@ from dancestyle.nets.base import (
     VideoNet,
     initialise,
 )
+from dancestyle.nets.normed import conv_norm_pool
 from dancestyle.nets.resnet_i3d import DEPTHS, EXPANSION, INFLATED_LATE, residual_stage
 
 BETA = 8  # the slow pathway has this many times the fast one's channels
@@ -55,7 +56,7 @@ class Pathway(nn.Module):
 
     def stem(self, x: Tensor) -> Tensor:
         """``(N, C, T, H, W) -> (N, width, T, H/4, W/4)``."""
-        return self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        return conv_norm_pool(self.conv1, self.bn1, self.maxpool, x)
 
 
 class Lateral(nn.Module):

@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dancestyle import nets
-from dancestyle.nets.pool import MaxPool3d, max_pool3d
+from dancestyle.nets.pool import MaxPool3d, Window, max_pool3d
 
 AXES = st.tuples(st.integers(1, 7), st.integers(1, 3), st.integers(1, 3), st.integers(0, 1))
+
+
+def torchs(x: torch.Tensor, window: Window) -> torch.Tensor:
+    *sides, ceil_mode = window
+    return F.max_pool3d(x, *sides, ceil_mode=ceil_mode)
 
 
 @given(axes=st.tuples(AXES, AXES, AXES), ceil_mode=st.booleans(), last=st.booleans())
@@ -26,14 +31,25 @@ def test_maxima_and_their_gradients_are_those_of_torch(axes, ceil_mode, last) ->
     if last:
         x = x.contiguous(memory_format=torch.channels_last_3d)
     passes = []
-    for pool in (F.max_pool3d, max_pool3d):
+    window = Window(kernel, stride, padding, ceil_mode)
+    for pool in (torchs, max_pool3d):
         own = x.clone().requires_grad_()
-        y = pool(own, kernel, stride, padding, ceil_mode=ceil_mode)
+        y = pool(own, window)
         weights = torch.arange(1.0, y.numel() + 1, dtype=torch.double).view(y.shape)
         (gradient,) = torch.autograd.grad(y, own, weights)
         passes.append((y.detach(), gradient))
     for found, expected in zip(passes[1], passes[0], strict=True):
         assert torch.equal(found, expected)
+    assert torch.equal(max_pool3d(x, window), passes[0][0])  # without a gradient
+
+
+@pytest.mark.parametrize(("kernel", "size"), [((1, 3, 3), 48), ((3, 3, 3), 48), ((3, 3, 3), 8)])
+def test_places_are_kept_in_few_bytes(kernel, size) -> None:
+    x, kept = torch.randn(1, 2, 16, size, size, requires_grad=True), []
+    with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
+        y = max_pool3d(x, Window(kernel, (1, 1, 1), (0, 0, 0)))
+    places = sum(tensor.nbytes for tensor in kept if not tensor.is_floating_point())
+    assert places <= 4 * y.numel()
 
 
 @pytest.mark.parametrize("kernel", [(2, 1, 1), (1, 3, 3), (3, 3, 3)])
