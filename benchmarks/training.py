@@ -95,6 +95,8 @@ def loop(
 
 def bare(modality: str, steps: int = 20) -> float:
     """Clips a second of the step alone, on ready batches."""
+    machine.make_deterministic()
+    machine.keep_memory()
     torch.manual_seed(0)
     spec = SPECS[modality]
     net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)
@@ -122,7 +124,8 @@ def bare(modality: str, steps: int = 20) -> float:
 def loader(modality: str, clips: list[Clip], flow_dir: Path) -> float:
     """Clips a second of the loader when nothing else runs, its start left aside."""
     snippets = data.TrainSnippets(clips[:CLIPS], SPECS[modality], Augmentation(), 1, flow_dir)
-    batches = data.train_loader(snippets, 1, BATCH, tasks.loader_workers(settings()))
+    workers = tasks.loader_workers(settings(), snippets.memory.fill(modality))
+    batches = data.train_loader(snippets, 1, BATCH, workers)
     rates = []
     for _ in range(4):
         begun = time.perf_counter()

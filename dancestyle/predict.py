@@ -224,24 +224,24 @@ class Member:
         return make_views(self._fields(images), len(images), spec, num_clips, num_crops)
 
     def _fields(self, images: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-        """Flow between the frames that are asked for, with the precision that files of it have."""
+        """Flow between the frames that are asked for, in codes as files of it have them."""
         done: dict[int, np.ndarray] = {}
         bound = self.model.meta.input.bound
 
-        def field(at: int) -> np.ndarray:
+        def codes(at: int) -> np.ndarray:
             if at not in done:
                 pair = [images[at], images[at + 1]]
                 if self.flow_side:
                     size = even_size(images.shape[1], images.shape[2], self.flow_side)
                     pair = [resize(image, size) for image in pair]
-                done[at] = store.decode(store.encode(self._pair(*pair), bound), bound)
+                done[at] = store.encode(self._pair(*pair), bound)
             return done[at]
 
         def read(indices: np.ndarray) -> np.ndarray:
-            return np.stack([field(int(at)) for at in indices])
+            return np.stack([codes(int(at)) for at in indices])
 
         count, stride = len(images), self.model.meta.input.stride
-        return lambda indices: mean_fields(read, count - 1, indices, stride, count)
+        return lambda indices: mean_fields(read, bound, count - 1, indices, stride, count)
 
     def logits(self, views: Tensor, precision: str) -> Array:
         """(V, K) of views (V, C, T, S, S)."""

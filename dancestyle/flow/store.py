@@ -39,9 +39,15 @@ def encode(fields: np.ndarray, bound: float = BOUND) -> np.ndarray:
     return (np.clip(scaled, -127, 127) + _ZERO).astype(np.uint8)
 
 
-def decode(codes: np.ndarray, bound: float = BOUND) -> np.ndarray:
-    """uint8 codes to displacements in pixels, float32; the error is at most ``bound / 254``."""
-    return (codes.astype(np.float32) - _ZERO) * np.float32(bound / 127)
+def decode(codes: np.ndarray, bound: float = BOUND, count: int = 1) -> np.ndarray:
+    """uint8 codes to displacements in pixels, float32; the error is at most ``bound / 254``.
+
+    Of sums of ``count`` codes, to the mean of their displacements.
+    """
+    fields = codes.astype(np.float32)
+    fields -= np.float32(_ZERO * count)
+    fields *= np.float32(bound / 127 / count)
+    return fields
 
 
 def write(path: Path | str, fields: Iterable[np.ndarray], bound: float = BOUND) -> int:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler, get_worker_info
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_worker_info
 
 from dancestyle import pool
 from dancestyle.clips import Clip
@@ -110,7 +110,8 @@ class Memory:
     def holds(self, clip: Clip) -> bool:
         """Whether a clip is or may be kept: every loader process may have a memory of its own."""
         loader = get_worker_info()
-        room = self.bytes * (loader.num_workers if loader else 1) <= IN_MEMORY
+        memories = parallel.local_world() * (loader.num_workers if loader else 1)
+        room = self.bytes * memories <= IN_MEMORY
         return room or clip.clip_id in self.kept
 
     def of(self, clip: Clip) -> tuple[np.ndarray, float]:
@@ -119,24 +120,25 @@ class Memory:
             self.kept[clip.clip_id] = _decode_all(clip, self.modality, self.flow_dir)
         return self.kept[clip.clip_id]
 
-    def fill(self, name: str) -> None:
-        """Decode all clips now, on all cores, where loader processes that are forked inherit them.
+    def fill(self, name: str) -> bool:
+        """Decode all clips now, on all cores, if there is room for them; says whether there was.
 
-        It takes less time than decoding beside the first epoch. A clip that cannot be decoded is left
-        to the loader, whose complaint names it.
+        It takes less time than decoding beside the first epoch, and loader processes that are forked
+        inherit it. A clip that cannot be decoded is left to the loader, whose complaint names it.
         """
+        if self.bytes * parallel.local_world() > IN_MEMORY:
+            return False
         todo = [clip for clip in self.clips if clip.clip_id not in self.kept]
-        forked = multiprocessing.get_start_method() == "fork"
-        if not todo or not forked or parallel.world() > 1 or self.bytes > IN_MEMORY:
-            return
 
         def one(clip: Clip) -> None:
             with suppress(VideoError):
                 self.of(clip)
 
-        with ThreadPoolExecutor(pool.cores()) as threads:
-            for _ in progress(threads.map(one, todo), len(todo), f"{name}: clips"):
-                pass
+        if todo:
+            with ThreadPoolExecutor(max(pool.cores() // parallel.local_world(), 1)) as threads:
+                for _ in progress(threads.map(one, todo), len(todo), f"{name}: clips"):
+                    pass
+        return True
 
 
 def shared_memory(clips: Sequence[Clip], modality: str, flow_dir: Path | str) -> Memory:
@@ -167,20 +169,15 @@ def _read(
         whole, bound = memory.of(clip)
 
         def cut(wanted: np.ndarray) -> np.ndarray:
+            found = whole[_evenly(wanted)]
             if choose is None:
-                return np.asarray(whole[wanted])
+                return np.asarray(found)
             top, left, side = choose(whole.shape[1], whole.shape[2])
-            return np.asarray(whole[wanted, top : top + side, left : left + side])
+            return np.asarray(found[:, top : top + side, left : left + side])
 
         if spec.modality == "rgb":
             return cut(indices)
-        return mean_fields(
-            lambda wanted: decode(cut(wanted), bound),
-            len(whole),
-            indices,
-            spec.stride,
-            clip.frames,
-        )
+        return mean_fields(cut, bound, len(whole), indices, spec.stride, clip.frames)
 
     if spec.modality == "rgb":
         with ClipReader(clip.path) as reader:
@@ -194,10 +191,18 @@ def _read(
         if choose is not None:
             top, left, side = choose(flow.height, flow.width)
             codes = codes[:, top : top + side, left : left + side]
-        return decode(codes, flow.bound)
+        return codes
 
     with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
-        return mean_fields(read, flow.fields, indices, spec.stride, clip.frames)
+        return mean_fields(read, flow.bound, flow.fields, indices, spec.stride, clip.frames)
+
+
+def _evenly(indices: np.ndarray) -> np.ndarray | slice:
+    """The same as a slice, which copies nothing, where there is one."""
+    steps = np.diff(indices)
+    if len(steps) and steps[0] > 0 and (steps == steps[0]).all():
+        return slice(int(indices[0]), int(indices[-1]) + 1, int(steps[0]))
+    return indices
 
 
 def _decode_all(clip: Clip, modality: str, flow_dir: Path | str) -> tuple[np.ndarray, float]:
@@ -211,28 +216,38 @@ def _decode_all(clip: Clip, modality: str, flow_dir: Path | str) -> tuple[np.nda
 
 def mean_fields(
     read: Callable[[np.ndarray], np.ndarray],
+    bound: float,
     fields: int,
     indices: np.ndarray,
     stride: int,
     length: int,
 ) -> np.ndarray:
-    """The flow at ``indices`` ``(T,)`` of a clip of ``length`` frames: ``(T, H, W, 2)``.
+    """The flow at ``indices`` ``(T,)`` of a clip of ``length`` frames: ``(T, H, W, 2)``, pixels.
 
     A field is the mean of those from one sampled frame to the next: taking every ``stride``-th alone
     would alias movements that are faster. The last frame has no field of its own.
 
     Args:
-        read: fields ``(n, H, W, 2)`` at n indices, out of as many as ``fields``.
+        read: codes uint8 ``(n, H, W, 2)`` of the fields at n indices, out of as many as ``fields``.
+        bound: the pixels that the largest code stands for.
     """
     between = (indices[:, None] + np.arange(stride)) % length
-    found = read(np.minimum(between, fields - 1).ravel())
-    return found.reshape(len(indices), stride, *found.shape[1:]).mean(axis=1)
+    codes = read(np.minimum(between, fields - 1).ravel())
+    codes = codes.reshape(len(indices), stride, *codes.shape[1:])
+    if stride == 1:
+        return decode(codes[:, 0], bound)
+    # Whole numbers are added up and made pixels once, not each field alone.
+    total = codes[:, 0].astype(np.uint16 if stride < 256 else np.uint32)
+    for step in range(1, stride):
+        np.add(total, codes[:, step], out=total)
+    return decode(total, bound, count=stride)
 
 
-def _tensor(array: np.ndarray, spec: InputSpec) -> Tensor:
+def _tensor(array: np.ndarray, spec: InputSpec, zoom: float = 1.0) -> Tensor:
+    """Normalised for the net; ``zoom`` is by how much the picture grew, which its flow has yet to."""
     if spec.modality == "rgb":
         return transforms.rgb_tensor(array, spec.mean, spec.std)
-    return transforms.flow_tensor(array, spec.bound)
+    return transforms.flow_tensor(array, spec.bound / zoom)
 
 
 def load_snippet(
@@ -260,7 +275,7 @@ def load_snippet(
         array = transforms.add_noise(array, augmentation.noise, generator)
         x = _tensor(array, spec)
         return transforms.mirror_rgb(x) if mirrored else x
-    x = _tensor(array * np.float32(spec.size / side), spec)
+    x = _tensor(array, spec, spec.size / side)
     return transforms.mirror_flow(x) if mirrored else x
 
 
@@ -306,9 +321,7 @@ def make_views(
         for crop in range(num_crops):
             box = transforms.view_box(array.shape[1], array.shape[2], spec.crop, crop, num_crops)
             cut = transforms.crop_resize(array, box, spec.size)
-            if spec.modality == "flow":
-                cut = cut * np.float32(spec.size / box[2])
-            views.append(_tensor(cut, spec))
+            views.append(_tensor(cut, spec, spec.size / box[2]))
     return torch.stack(views)
 
 
@@ -411,6 +424,13 @@ def balanced_weights(labels: Sequence[int]) -> list[float]:
     return [len(labels) / (present * counts[label]) for label in labels]
 
 
+def batch_of(items: Sequence[tuple[Tensor, Any]]) -> tuple[Tensor, Any]:
+    """Snippets and labels as a batch; channels stay last in memory, as nets want them."""
+    snippets, labels = zip(*items, strict=True)
+    last = torch.stack([snippet.movedim(0, -1) for snippet in snippets])
+    return last.movedim(-1, 1), default_collate(list(labels))
+
+
 def train_loader(
     dataset: Dataset,
     seed: int,
@@ -432,6 +452,7 @@ def train_loader(
         batch_size=own,
         sampler=sampler,
         num_workers=workers,
+        collate_fn=batch_of,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
         # A last batch of one clip has no BatchNorm statistics.
@@ -451,6 +472,7 @@ def view_loader(dataset: Dataset, batch_size: int, workers: int) -> DataLoader:
         batch_size=parallel.own_batch(batch_size),
         sampler=range(parallel.rank(), length, parallel.world()),
         num_workers=workers,
+        collate_fn=batch_of,
         persistent_workers=workers > 0,
         pin_memory=torch.cuda.is_available(),
     )

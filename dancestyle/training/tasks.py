@@ -54,12 +54,14 @@ def augmentation_of(settings: params.Augmentation) -> Augmentation:
     return Augmentation(**settings.model_dump())
 
 
-def loader_workers(settings: Machine) -> int:
+def loader_workers(settings: Machine, in_memory: bool = False) -> int:
     """Loader processes of one training process; more than four never helped.
 
     Where the cores also train, half of them: a loader that takes one away from a step makes the others
-    wait.
+    wait. None for data that is in memory, which is ready sooner than it is handed over.
     """
+    if in_memory and not torch.cuda.is_available():
+        return 0
     own = machine.cores(settings.workers) // parallel.local_world()
     return min(max(own if torch.cuda.is_available() else own // 2, 1), 4)
 
@@ -103,10 +105,8 @@ def train_classifier(
     """
     check_clips(train, val, name)
     augmentation = augmentation or Augmentation()
-    workers = loader_workers(settings)
     seen, held = (data.shared_memory(part, spec.modality, flow_dir) for part in (train, val))
-    for memory in (seen, held):
-        memory.fill(name)
+    for_train, for_val = (loader_workers(settings, part.fill(name)) for part in (seen, held))
     snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir, seen)
     middles = data.MiddleViews(val, spec, flow_dir, held)
     recipe = replace(recipe, precision=settings.precision)
@@ -123,8 +123,8 @@ def train_classifier(
     drawn = data.balanced_weights([clip.label_id for clip in train]) if sampled else None
     return fit(
         Classifier(net, num_classes, recipe, class_weights(train, num_classes, recipe)),
-        data.train_loader(snippets, recipe.seed, recipe.batch_size, workers, limit, drawn),
-        data.view_loader(middles, recipe.batch_size, workers),
+        data.train_loader(snippets, recipe.seed, recipe.batch_size, for_train, limit, drawn),
+        data.view_loader(middles, recipe.batch_size, for_val),
         recipe,
         name,
         identity,

@@ -66,7 +66,8 @@ def _row(values: Sequence[float] | np.ndarray, width: int) -> np.ndarray:
 
 def flow_tensor(fields: np.ndarray, bound: float) -> Tensor:
     """float32 ``(T, H, W, 2)`` in pixels to ``(2, T, H, W)``, [-bound, bound] to [-1, 1]."""
-    x = np.clip(fields, -bound, bound).astype(np.float32) / np.float32(bound)
+    x = np.multiply(fields, np.float32(1 / bound), dtype=np.float32)
+    np.clip(x, -1, 1, out=x)
     return torch.from_numpy(x).permute(3, 0, 1, 2)
 
 

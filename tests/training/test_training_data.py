@@ -12,10 +12,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dancestyle import params
 from dancestyle.clips import Clip
 from dancestyle.flow import store
 from dancestyle.training import data
 from dancestyle.training.data import Augmentation, EpochSampler, InputSpec
+from dancestyle.training.tasks import loader_workers
 from dancestyle.video import snippets, transforms
 from dancestyle.video.errors import VideoError
 from dancestyle.video.writer import write_clip
@@ -152,8 +154,7 @@ def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.Mon
     clips, flow_dir = world
     alone = data.TrainSnippets(clips, RGB, Augmentation(), 1)[1, 0][0]
     memory = data.shared_memory(clips, "rgb", flow_dir)
-    memory.fill("test")
-    assert len(memory.kept) == len(clips)
+    assert memory.fill("test") and len(memory.kept) == len(clips)
     monkeypatch.setattr(data, "_decode_all", None)  # it is not wanted any more
     again = data.shared_memory(list(clips), "rgb", flow_dir)
     again.fill("another training")
@@ -161,8 +162,27 @@ def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.Mon
     assert torch.equal(dataset[1, 0][0], alone)
     loaded = next(iter(data.train_loader(dataset, 1, batch_size=2, workers=1)))
     assert len(loaded[0]) == 2, "loader processes inherit what is decoded"
+    monkeypatch.setattr(data, "IN_MEMORY", memory.bytes - 1)
+    assert not data.Memory(clips, "rgb", flow_dir).fill("test"), "there is no room"
     os.utime(clips[0].path)
     assert data.shared_memory(clips, "rgb", flow_dir) is not memory, "a file has changed"
+
+
+def test_only_what_has_to_be_read_needs_loader_processes() -> None:
+    settings = params.load("machine", Path(__file__).parents[2] / "params.yaml")
+    settings = settings.model_copy(update={"workers": 8})
+    assert loader_workers(settings) == 4 and loader_workers(settings, in_memory=True) == 0
+
+
+@pytest.mark.parametrize("stride", [1, 3, 300])
+@pytest.mark.parametrize("frames", [8, 400])
+def test_a_field_is_the_mean_of_those_up_to_the_next(stride, frames) -> None:
+    codes = np.random.default_rng(0).integers(0, 256, (frames - 1, 2, 3, 2), np.uint8)
+    indices = snippets.snippet_indices(frames, 4, stride, 1)
+    found = data.mean_fields(lambda at: codes[at], 5.0, frames - 1, indices, stride, frames)
+    for index, field in zip(indices, found, strict=True):
+        at = [min((index + step) % frames, frames - 2) for step in range(stride)]
+        assert np.allclose(field, store.decode(codes[at], 5.0).mean(axis=0), atol=1e-5)
 
 
 def test_a_clip_that_cannot_be_decoded_is_left_to_the_loader(tmp_path: Path) -> None:
