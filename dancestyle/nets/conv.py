@@ -36,6 +36,7 @@ from dancestyle.nets.products import (
     is_eager,
     lone_column,
     matrix_of,
+    of_one_element,
     output_size,
     patch_gradient,
     rows_of,
@@ -91,8 +92,12 @@ class _Guarded:
             and _is_plain(input, conv)
         ):
             input, stride, padding = lone_column(input, conv.kernel_size, stride, padding)
-        if _takes_over(input, conv, padding):
-            if _is_sooner_seen(input, conv, padding):
+        if _learns(input, conv, padding):
+            size = output_size(input.shape[2:], conv.kernel_size, stride, padding)
+            positions = len(input) * prod(size)
+            if not _takes_over(_kind(input), conv, padding, positions):
+                return _CONV[axes](input, weight, bias, stride, padding)
+            if _is_sooner_seen(_kind(input), conv, padding, positions):
                 seen = input[_every(conv.stride)] if max(conv.stride) > 1 else input
                 return F.linear(seen.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
             if torch.is_autocast_enabled("cpu"):
@@ -170,10 +175,6 @@ def sooner_as_product(
     return weight.numel() >= MANY_FORWARD and len(x) * prod(size) <= FEW_FORWARD
 
 
-def _of_one_element(kernel: Sequence[int], padding: Sequence[int]) -> bool:
-    return max(kernel) == 1 and not any(padding)
-
-
 def _every(stride: Sequence[int]) -> tuple[slice, ...]:
     """The positions of a map that a kernel of one element looks at."""
     return (slice(None), slice(None), *(slice(None, None, step) for step in stride))
@@ -210,29 +211,28 @@ def _wants_gradient(conv: Any) -> bool:
     return torch.is_grad_enabled() and bool(conv.weight.requires_grad)
 
 
-def _takes_over(x: Tensor, conv: Any, padding: Any) -> bool:
-    """Whether the weight's gradient is wanted, and oneDNN's is wrong or slow."""
-    if not _wants_gradient(conv) or isinstance(padding, str) or not _is_plain(x, conv):
-        return False
-    kind = _kind(x)
-    if kind == torch.bfloat16 and len(conv.kernel_size) == 3:
-        return True
-    positions = len(x) * prod(output_size(x.shape[2:], conv.kernel_size, conv.stride, padding))
-    return _are_few(kind, conv.weight, positions, padding)
+def _learns(x: Tensor, conv: Any, padding: Any) -> bool:
+    """Whether the weight's gradient is wanted, of a convolution that is known here."""
+    return _wants_gradient(conv) and not isinstance(padding, str) and _is_plain(x, conv)
+
+
+def _takes_over(kind: torch.dtype, conv: Any, padding: Sequence[int], positions: int) -> bool:
+    """Whether oneDNN's gradient of the weight is wrong or slow."""
+    wrong = kind == torch.bfloat16 and len(conv.kernel_size) == 3
+    return wrong or _are_few(kind, conv.weight, positions, padding)
 
 
 def _are_few(kind: torch.dtype, weight: Tensor, positions: int, padding: Sequence[int]) -> bool:
     """Whether the gradient of a weight over so many positions is sooner had as a product."""
-    few = FEW_OF_ONE if _of_one_element(weight.shape[2:], padding) else FEW_POSITIONS
+    few = FEW_OF_ONE if of_one_element(weight.shape[2:], padding) else FEW_POSITIONS
     return kind in few and (positions <= few[kind] or _outweighs(weight, positions))
 
 
-def _is_sooner_seen(x: Tensor, conv: Any, padding: Any) -> bool:
+def _is_sooner_seen(kind: torch.dtype, conv: Any, padding: Sequence[int], positions: int) -> bool:
     """Whether a kernel of one element sees every position, or few enough to be copied."""
-    if not _of_one_element(conv.kernel_size, padding):
+    if not of_one_element(conv.kernel_size, padding):
         return False
-    positions = len(x) * prod(output_size(x.shape[2:], conv.kernel_size, conv.stride, padding))
-    return max(conv.stride) == 1 or _are_few(_kind(x), conv.weight, positions, padding)
+    return max(conv.stride) == 1 or _are_few(kind, conv.weight, positions, padding)
 
 
 def _padding(conv: Any) -> tuple[int, ...]:

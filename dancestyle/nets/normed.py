@@ -146,8 +146,8 @@ def _linear(x: Tensor, matrix: Tensor, offset: Tensor, shortcut: Tensor | None) 
 def conv_norm_pool(conv: nn.Module, norm: nn.Module, pool: nn.Module, x: Tensor) -> Tensor:
     """``pool(relu(norm(conv(x))))``, with a maximum as ``pool``; ``x`` is ``(N, C, T, H, W)``."""
     if not isinstance(pool, MaxPool) or not _trains(conv, norm, x):
-        found: Tensor = pool(F.relu(norm(conv(x)), inplace=True))
-        return found
+        # ReLU of the largest is the largest after ReLU, and fewer.
+        return F.relu(pool(norm(conv(x))))
     assert isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d)
     scale: Tensor = norm.weight
     weight: Tensor = conv.weight

@@ -60,11 +60,11 @@ def max_pool3d(x: Tensor, window: Window) -> Tensor:
     if not is_eager(x):
         kernel, stride, padding, ceil_mode = window
         return F.max_pool3d(x, kernel, stride, padding, ceil_mode=ceil_mode)
-    if not (torch.is_grad_enabled() and x.requires_grad):
-        return maxima(x, window)[0]
-    kind = _MaxOfPairs if window == ((2, 1, 1), (2, 1, 1), (0, 0, 0), False) else _Max
-    found: Tensor = kind.apply(x, window)
-    return found
+    pairs = window == ((2, 1, 1), (2, 1, 1), (0, 0, 0), False)
+    if torch.is_grad_enabled() and x.requires_grad:
+        found: Tensor = (_MaxOfPairs if pairs else _Max).apply(x, window)
+        return found
+    return torch.maximum(*_pairs(x)) if pairs else maxima(x, window)[0]
 
 
 def maxima(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:

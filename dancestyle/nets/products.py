@@ -7,7 +7,6 @@ fastest, and most of what is here is a view, where channels come last.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 import numpy as np
 import torch
@@ -21,6 +20,11 @@ def is_eager(x: Tensor) -> bool:
     """Whether ``x`` is on a CPU and what is done to it is done now: not traced, not compiled."""
     traced = torch.jit.is_tracing() or torch.jit.is_scripting() or torch.compiler.is_compiling()
     return x.device.type == "cpu" and not traced
+
+
+def of_one_element(kernel: Sequence[int], padding: Sequence[int]) -> bool:
+    """Whether each position of the output sees one of the input."""
+    return max(kernel) == 1 and not any(padding)
 
 
 def weight_gradient(
@@ -40,7 +44,7 @@ def weight_gradient(
     """
     kernel = weight.shape[2:]
     in_space = max(kernel[1:]) > 1 or max(stride[1:]) > 1 or any(padding[1:])
-    if prod(kernel) == 1 and not any(padding):
+    if of_one_element(kernel, padding):
         return patch_gradient(g, x, kernel, stride, padding)
     if not in_space and stride[0] == 1 and padding[0] < kernel[0] and len(weight) <= x.shape[1]:
         return _temporal_gradient(g, x, kernel[0], padding[0])
@@ -179,7 +183,7 @@ def patches_of(
     size: Sequence[int],
 ) -> Tensor:
     """What the kernel sees of ``(N, C, ...)`` at each position: ``(P, kernel elements * C)``."""
-    if max(kernel) == max(stride) == 1 and not any(padding):
+    if of_one_element(kernel, padding) and max(stride) == 1:
         return rows_of(x)
     x = x.movedim(1, -1)  # (N, ..., C)
     if any(padding):
