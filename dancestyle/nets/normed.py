@@ -135,7 +135,8 @@ def _linear(x: Tensor, matrix: Tensor, offset: Tensor, shortcut: Tensor | None) 
     weight = matrix[:, :, None, None, None]
     if shortcut is None:
         return F.conv3d(x, weight, offset)
-    if x.dtype == torch.float64 or not torch.backends.mkldnn.is_available():
+    fused = torch.backends.mkldnn.is_available() and x.dtype in (torch.float32, torch.bfloat16)
+    if not fused:
         return F.conv3d(x, weight, offset).add_(shortcut).relu_()
     once = [1] * 3
     how: Any = [0] * 3, once, once, 1, "add", 1.0, "relu", [], ""
@@ -156,6 +157,8 @@ def conv_norm_pool(conv: nn.Module, norm: nn.Module, pool: nn.Module, x: Tensor)
         signs = torch.where(scale < 0, -1.0, 1.0).to(scale.dtype)
         scale, weight = scale * signs, weight * signs[:, None, None, None, None]
     y = conv._conv_forward(x, weight, None)
+    if _positions(y) == 1:
+        norm(y)  # complains
     with torch.autocast("cpu", enabled=False):
         out, mean, variance = _NormPool.apply(
             y, scale, norm.bias, norm.eps, pool.window(y.shape[2:])

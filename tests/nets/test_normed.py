@@ -110,6 +110,23 @@ def test_a_norm_and_the_pool_behind_it(window, spread) -> None:
     assert_same(found, learn(lambda own, x: one_by_one(own, x, pool=pool), modules, x), 1e-9)
 
 
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("what", ["shortcut", "none", "pool"])
+def test_in_float32_and_either_order(what, last) -> None:
+    torch.manual_seed(0)
+    modules = parts(16, 64, 1 if what != "pool" else 3)
+    inputs = [torch.randn(2, 16, 4, 6, 5), torch.randn(2, 64, 4, 6, 5)]
+    if last:
+        inputs = [x.contiguous(memory_format=torch.channels_last_3d) for x in inputs]
+    inputs = inputs if what == "shortcut" else inputs[:1]
+    pool = MaxPool3d(*WINDOWS["stem"]) if what == "pool" else None
+    ours, theirs = (
+        learn(lambda *all_, call=call: call(*all_, pool=pool), modules, *inputs)
+        for call in (together, one_by_one)
+    )
+    assert_same(ours, theirs, 1e-4)
+
+
 @pytest.mark.parametrize("what", ["shortcut", "none", "pool"])
 def test_bfloat16_is_as_near_to_float32_as_one_by_one(what) -> None:
     torch.manual_seed(0)
@@ -170,8 +187,11 @@ def test_what_is_not_learning_is_done_one_by_one() -> None:
     norm.train()
     conv.requires_grad_(False)
     assert not normed._trains(conv, norm, x)
-    with pytest.raises(ValueError, match="more than 1 value per channel"):
-        together(parts(2, 8).train(), torch.randn(1, 2, 1, 1, 1))
+    for size, kernel, behind in (((1, 1, 1), 1, None), ((3, 3, 3), 5, pool)):
+        own = parts(2, 8, kernel).train()
+        own[0].padding = (1, 1, 1) if behind else (0, 0, 0)
+        with pytest.raises(ValueError, match="more than 1 value per channel"):
+            together(own, torch.randn(1, 2, *size), pool=behind)
 
 
 @pytest.mark.parametrize("name", ["i3d_inception", "i3d_r50", "slowfast_r50"])
