@@ -34,8 +34,9 @@ from torch import Tensor, nn
 from dancestyle.nets.pool import Window, maxima, scatter, small
 from dancestyle.nets.products import is_eager, map_of, rows_of
 
-WIDENS = 4  # times the channels, from which the covariance of the input costs less than it saves
-POSITIONS = 100  # at least the square of the input's channels over this, likewise
+# From how many times the channels, and how many positions N T H W, in all and for each of the input's
+# channels, the covariance costs less than it saves (benchmarks/normed.py; two cores).
+WIDENS, POSITIONS, PER_CHANNEL = 4, 4096, 32
 
 
 @runtime_checkable
@@ -234,4 +235,4 @@ def _in_one_pass(conv: nn.Module, norm: nn.Module, x: Tensor) -> bool:
     assert isinstance(conv, nn.Conv3d)
     plain = conv.kernel_size == conv.stride == (1, 1, 1) and conv.padding == (0, 0, 0)
     pays = conv.out_channels >= WIDENS * conv.in_channels and conv.groups == 1
-    return plain and pays and _positions(x) >= conv.in_channels**2 / POSITIONS
+    return plain and pays and _positions(x) >= max(POSITIONS, PER_CHANNEL * conv.in_channels)

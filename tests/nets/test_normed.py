@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 
 import pytest
 import torch
@@ -21,6 +22,15 @@ WINDOWS = {
     "all axes": ((3, 3, 3), (2, 2, 2), (1, 1, 1)),
     "pairs": ((2, 1, 1), (2, 1, 1), (0, 0, 0)),
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def on_small_maps() -> Iterator[None]:
+    """What is done for speed on large maps is tried on small ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(normed, "POSITIONS", 1)
+        patch.setattr(normed, "PER_CHANNEL", 0)
+        yield
 
 
 def parts(cin: int, cout: int, kernel: int = 1, spread: float = 1.0):
