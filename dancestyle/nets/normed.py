@@ -180,7 +180,7 @@ class _NormPool(torch.autograd.Function):
         mean, variance = torch.ops.aten.batch_norm_update_stats(y, *unused)
         peaks, where = maxima(y, window)
         out = F.batch_norm(peaks, mean, variance, scale, shift, eps=eps).relu_()
-        ctx.save_for_backward(y, scale, mean, variance, peaks, small(where, y), out)
+        ctx.save_for_backward(y, scale, mean, variance, peaks, small(where, y, window), out)
         ctx.eps, ctx.window = eps, window
         ctx.mark_non_differentiable(mean, variance)
         return out, mean, variance

@@ -82,10 +82,11 @@ def maxima(x: Tensor, window: Window) -> tuple[Tensor, Tensor]:
     return clips_of(frames, len(x)), where
 
 
-def small(where: Tensor, x: Tensor) -> Tensor:
+def small(where: Tensor, x: Tensor, window: Window) -> Tensor:
     """Places in a frame or a clip of ``x`` as numbers to keep: PyTorch's take four times the room
     of the maxima."""
-    return where.to(torch.int16 if prod(x.shape[2:]) <= 2**15 else torch.int32)
+    places = prod(x.shape[3 if window.by_frame else 2 :])
+    return where.to(torch.int16 if places <= 2**15 else torch.int32)
 
 
 def scatter(g: Tensor, x: Tensor, window: Window, where: Tensor) -> Tensor:
@@ -108,7 +109,7 @@ class _Max(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: Window) -> Tensor:
         found, where = maxima(x, window)
-        ctx.save_for_backward(x, small(where, x))
+        ctx.save_for_backward(x, small(where, x, window))
         ctx.window = window
         return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -124,9 +125,11 @@ class Memory:
         """Decode all clips now, on all cores, if there is room for them; says whether there was.
 
         It takes less time than decoding beside the first epoch, and loader processes that are forked
-        inherit it. A clip that cannot be decoded is left to the loader, whose complaint names it.
+        inherit it; others would get a copy each, so there is none for them. A clip that cannot be
+        decoded is left to the loader, whose complaint names it.
         """
-        if self.bytes * parallel.local_world() > IN_MEMORY:
+        copied = torch.cuda.is_available() and multiprocessing.get_start_method() != "fork"
+        if copied or self.bytes * parallel.local_world() > IN_MEMORY:
             return False
         todo = [clip for clip in self.clips if clip.clip_id not in self.kept]
 

@@ -43,13 +43,15 @@ def test_maxima_and_their_gradients_are_those_of_torch(axes, ceil_mode, last) ->
     assert torch.equal(max_pool3d(x, window), passes[0][0])  # without a gradient
 
 
-@pytest.mark.parametrize(("kernel", "size"), [((1, 3, 3), 48), ((3, 3, 3), 48), ((3, 3, 3), 8)])
-def test_places_are_kept_in_few_bytes(kernel, size) -> None:
+@pytest.mark.parametrize(
+    ("kernel", "size", "most"), [((1, 3, 3), 48, 2), ((3, 3, 3), 48, 4), ((3, 3, 3), 8, 2)]
+)
+def test_places_are_kept_in_few_bytes(kernel, size, most) -> None:
     x, kept = torch.randn(1, 2, 16, size, size, requires_grad=True), []
     with torch.autograd.graph.saved_tensors_hooks(kept.append, lambda _: None):
         y = max_pool3d(x, Window(kernel, (1, 1, 1), (0, 0, 0)))
     places = sum(tensor.nbytes for tensor in kept if not tensor.is_floating_point())
-    assert places <= 4 * y.numel()
+    assert places == most * y.numel()
 
 
 @pytest.mark.parametrize("kernel", [(2, 1, 1), (1, 3, 3), (3, 3, 3)])
