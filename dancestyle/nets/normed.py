@@ -220,12 +220,14 @@ def _positions(x: Tensor) -> int:
 
 def _trains(conv: nn.Module, norm: nn.Module, x: Tensor) -> bool:
     """Whether both learn, from the statistics of a batch, on a CPU, and nothing is being traced."""
+    if not is_eager(x):  # first, since a question about a size that is traced fixes it
+        return False
     if not isinstance(conv, nn.Conv3d) or type(norm) is not nn.BatchNorm3d or conv.bias is not None:
         return False
     follows = norm.training and norm.affine and norm.running_mean is not None
     learns = torch.is_grad_enabled() and conv.weight.requires_grad and norm.momentum is not None
     several = x.dim() == 5 and _positions(x) > 1  # of one, BatchNorm complains
-    return bool(follows and learns and several and is_eager(x))
+    return bool(follows and learns and several)
 
 
 def _in_one_pass(conv: nn.Module, norm: nn.Module, x: Tensor) -> bool:
