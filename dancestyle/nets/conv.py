@@ -34,6 +34,7 @@ from dancestyle.nets.products import (
     from_patches,
     gradient,
     is_eager,
+    kind_of,
     lone_column,
     matrix_of,
     of_one_element,
@@ -88,16 +89,14 @@ class _Guarded:
         stride: Any = conv.stride
         if (
             not isinstance(padding, str)
-            and _kind(input) == torch.bfloat16
+            and kind_of(input) == torch.bfloat16
             and _is_plain(input, conv)
         ):
             input, stride, padding = lone_column(input, conv.kernel_size, stride, padding)
-        if _learns(input, conv, padding):
-            size = output_size(input.shape[2:], conv.kernel_size, stride, padding)
-            positions = len(input) * prod(size)
-            if not _takes_over(_kind(input), conv, padding, positions):
-                return _CONV[axes](input, weight, bias, stride, padding)
-            if _is_sooner_seen(_kind(input), conv, padding, positions):
+        if _learns(input, conv, padding) and _takes_over(
+            kind_of(input), conv, padding, positions := _outputs(input, conv, stride, padding)
+        ):
+            if _is_sooner_seen(kind_of(input), conv, padding, positions):
                 seen = input[_every(conv.stride)] if max(conv.stride) > 1 else input
                 return F.linear(seen.movedim(1, -1), weight.flatten(1), bias).movedim(-1, 1)
             if torch.is_autocast_enabled("cpu"):
@@ -194,12 +193,7 @@ def few_channels(kind: torch.dtype, channels: int, stride: Sequence[int]) -> boo
 
 def _folds_strides(x: Tensor, conv: Any) -> bool:
     zeros = conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
-    return zeros and few_channels(_kind(x), conv.in_channels, conv.stride) and _is_plain(x, conv)
-
-
-def _kind(x: Tensor) -> torch.dtype:
-    """The type that a convolution of ``x`` is done in."""
-    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    return zeros and few_channels(kind_of(x), conv.in_channels, conv.stride) and _is_plain(x, conv)
 
 
 def _is_plain(x: Tensor, conv: Any) -> bool:
@@ -214,6 +208,11 @@ def _wants_gradient(conv: Any) -> bool:
 def _learns(x: Tensor, conv: Any, padding: Any) -> bool:
     """Whether the weight's gradient is wanted, of a convolution that is known here."""
     return _wants_gradient(conv) and not isinstance(padding, str) and _is_plain(x, conv)
+
+
+def _outputs(x: Tensor, conv: Any, stride: Sequence[int], padding: Sequence[int]) -> int:
+    """Positions N T' H' W' of the output."""
+    return len(x) * prod(output_size(x.shape[2:], conv.kernel_size, stride, padding))
 
 
 def _takes_over(kind: torch.dtype, conv: Any, padding: Sequence[int], positions: int) -> bool:

@@ -32,7 +32,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dancestyle.nets.pool import Window, maxima, scatter, small
-from dancestyle.nets.products import is_eager, map_of, rows_of
+from dancestyle.nets.products import is_eager, kind_of, map_of, rows_of
 
 # From how many times the channels, and how many positions N T H W, in all and for each of the input's
 # channels, the covariance costs less than it saves (benchmarks/normed.py; two cores).
@@ -59,7 +59,7 @@ def conv_norm(
         normal: Tensor = norm(conv(x))
         return normal if shortcut is None else F.relu(normal + shortcut, inplace=True)
     assert isinstance(conv, nn.Conv3d) and isinstance(norm, nn.BatchNorm3d)
-    kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    kind = kind_of(x)
     shortcut = None if shortcut is None else shortcut.to(kind)
     with torch.autocast("cpu", enabled=False):
         out, mean, variance = _ConvNorm.apply(

@@ -22,6 +22,11 @@ def is_eager(x: Tensor) -> bool:
     return x.device.type == "cpu" and not traced
 
 
+def kind_of(x: Tensor) -> torch.dtype:
+    """The type that a convolution of ``x`` is done in on a CPU."""
+    return torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+
+
 def of_one_element(kernel: Sequence[int], padding: Sequence[int]) -> bool:
     """Whether each position of the output sees one of the input."""
     return max(kernel) == 1 and not any(padding)

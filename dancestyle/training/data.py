@@ -237,8 +237,6 @@ def mean_fields(
     between = (indices[:, None] + np.arange(stride)) % length
     codes = read(np.minimum(between, fields - 1).ravel())
     codes = codes.reshape(len(indices), stride, *codes.shape[1:])
-    if stride == 1:
-        return decode(codes[:, 0], bound)
     # Whole numbers are added up and made pixels once, not each field alone.
     total = codes[:, 0].astype(np.uint16 if stride < 256 else np.uint32)
     for step in range(1, stride):
