@@ -35,10 +35,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import nets_parity, record
 from dancestyle import nets
-from dancestyle.training import machine
+from dancestyle.training import heap, machine
 
 CLASSES = 400
-KEPT = ", memory kept"  # as training and prediction run: machine.keep_memory
+KEPT = ", memory kept"  # as training and prediction run: heap.keep
 OPTIMISED = "ours, optimised, {}" + KEPT
 AS_TRAINED = "ours, bf16, channels-last" + KEPT
 
@@ -87,7 +87,6 @@ CHECKOUTS = {
 }
 
 Run = Callable[[], object]
-TRIM_THRESHOLD, MMAP_THRESHOLD, MMAP_MAX = -1, -3, -4  # of glibc's mallopt
 
 
 def their_net(case: Case, folder: Path | None) -> tuple[nn.Module, Any] | None:
@@ -201,11 +200,12 @@ def manage_memory(name: str) -> None:
     By itself it comes to give back all above 64 MB, and to map what is larger than 32 MB.
     """
     if name.endswith(KEPT):
-        machine.keep_memory()
+        heap.keep()
         return
     mallopt = ctypes.CDLL(None).mallopt
-    for what, value in ((MMAP_MAX, 65536), (MMAP_THRESHOLD, 32 << 20), (TRIM_THRESHOLD, 64 << 20)):
-        mallopt(what, value)
+    mallopt(heap.MMAP_MAX, 65536)
+    mallopt(heap.MMAP_THRESHOLD, 32 << 20)
+    mallopt(heap.TRIM_THRESHOLD, 64 << 20)
 
 
 def gigaflop(case: Case) -> float:
@@ -280,7 +280,7 @@ def alone(case: Case, folder: Path | None, name: str) -> float:
     Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
     before = memory("VmRSS")
     if name.endswith(KEPT):
-        machine.keep_memory()
+        heap.keep()
     run = training_runs(case, their_net(case, folder) if peer else None, name)[name]
     run()
     run()

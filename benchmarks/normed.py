@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from benchmarks import record
 from dancestyle.nets import normed
 from dancestyle.nets.conv import guard
-from dancestyle.training import machine
+from dancestyle.training import heap, machine
 
 SIZES = {  # channels of the input: N, T, H, W
     64: ((8, 4, 12, 12), (8, 4, 16, 16), (1, 8, 56, 56), (2, 8, 56, 56)),
@@ -118,7 +118,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     arguments = parser.parse_args()
     machine.make_deterministic()
-    machine.keep_memory()
+    heap.keep()
     header = ["", "input", "positions", "one by one, ms", "together, ms", "times", "keep, MB"]
     header += ["together, MB", "chosen"]
     table = record.table(header, list(rows(arguments.rounds)))

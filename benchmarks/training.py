@@ -30,7 +30,7 @@ from benchmarks import material, record
 from dancestyle import nets, params
 from dancestyle.clips import Clip
 from dancestyle.flow import store
-from dancestyle.training import data, fit, machine, tasks
+from dancestyle.training import data, fit, heap, machine, tasks
 from dancestyle.training.data import Augmentation, InputSpec
 from dancestyle.training.module import Classifier
 from dancestyle.training.recipe import Recipe, make_optimiser
@@ -96,7 +96,7 @@ def loop(
 def bare(modality: str, steps: int = 20) -> float:
     """Clips a second of the step alone, on ready batches."""
     machine.make_deterministic()
-    machine.keep_memory()
+    heap.keep()
     torch.manual_seed(0)
     spec = SPECS[modality]
     net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from dancestyle.files import atomic_path
-from dancestyle.training import machine, parallel
+from dancestyle.training import heap, machine, parallel
 from dancestyle.training.checkpoints import to_bytes
 from dancestyle.training.live import LOG_DIR, LiveLog
 from dancestyle.training.module import Classifier, NotANumberError, TrainingError
@@ -208,7 +208,7 @@ def fit(
         TrainingError: the loss became NaN, or memory ran out; the message says what to lower.
     """
     machine.make_deterministic()
-    machine.keep_memory()
+    heap.keep()
     pl.seed_everything(recipe.seed % 2**32, workers=True, verbose=False)
     mark = fingerprint(asdict(recipe), identity, len(train.dataset), module.net)  # type: ignore[arg-type]
     for logger in ("pytorch_lightning.utilities.rank_zero", "pytorch_lightning.accelerators"):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-from contextlib import suppress
-
 import torch
 
 from dancestyle import pool
@@ -12,6 +9,7 @@ from dancestyle.nets.base import VideoNet
 from dancestyle.nets.fast import FastNet, has_fast_bf16, optimise_for_inference
 from dancestyle.nets.inception_i3d import InceptionI3D
 from dancestyle.nets.resnet_i3d import ResNetI3D
+from dancestyle.training import heap
 
 
 def precision(wanted: str) -> str:
@@ -30,23 +28,6 @@ def make_deterministic() -> None:
     # Else torch fills all new memory with NaN first, a fifth of the time of a training step.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = False
-
-
-# Of glibc's mallopt: malloc.h.
-_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
-
-
-def keep_memory() -> None:
-    """Let memory that is freed stay with the process, for what it needs next (Linux with glibc).
-
-    Otherwise each large tensor is memory fresh from the kernel, which clears it page by page: 5 to
-    20 % of a training step.
-    """
-    with suppress(OSError, AttributeError):  # another system
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(_MMAP_MAX, 0)
-        mallopt(_TRIM_THRESHOLD, -1)
-        mallopt(_TOP_PAD, 64 << 20)
 
 
 def autocast(wanted: str) -> torch.autocast:
@@ -71,7 +52,7 @@ def for_inference(net: VideoNet, wanted: str) -> VideoNet | FastNet:
     Nets that have not been tried whole in bfloat16 stay as they are, and autocast chooses for them
     what is done in it.
     """
-    keep_memory()
+    heap.keep()
     kind = precision(wanted)
     if kind == "bf16" and not isinstance(net, InceptionI3D | ResNetI3D):
         fast_layout(net)
