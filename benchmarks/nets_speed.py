@@ -5,24 +5,22 @@
 
 FOLDER is as for ``nets_parity.py``; a peer that is not there is said so, and our rows are then
 compared with our own plain net. One case (a net at a shape) is one table: the peer in float32 eager
-as it is shipped, and a row for each of our settings; all of them live in this process, take turns
-round by round, and the median is shown, with GFLOP/s (a multiply and an add are two, a backward
-pass counts twice) and the share of the largest matrix product's rate, measured in the same run.
-``memory`` runs each contender's training step in a process of its own and shows how far its
-resident memory rose above what it was before the net was made.
+as it is shipped, and a row for each of our settings. Each has a process of its own, since what one
+leaves in memory slows the next; they take turns round by round, and the median is shown, with
+GFLOP/s (a multiply and an add are two, a backward pass counts twice) and the share of the largest
+matrix product's rate, measured in the same run. ``memory`` shows how far the resident memory of each
+rose in a training step above what it was before the net was made.
 """
 
 from __future__ import annotations
 
 import argparse
-import copy
-import ctypes
 import math
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -33,7 +31,7 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from benchmarks import nets_parity, record
+from benchmarks import nets_parity, record, turns
 from dancestyle import nets
 from dancestyle.training import heap, machine
 
@@ -41,12 +39,14 @@ CLASSES = 400
 KEPT = ", memory kept"  # as training and prediction run: heap.keep
 OPTIMISED = "ours, optimised, {}" + KEPT
 AS_TRAINED = "ours, bf16, channels-last" + KEPT
+COMPILED = "ours, bf16, channels-last, compiled" + KEPT
+THEIRS = "theirs, fp32"
 
 
 @dataclass(frozen=True)
 class Case:
     """A net at a shape, the peer's net that it is compared with, and how many times as fast ours is
-    to be: a training step, inference, and inference compiled (None: no goal)."""
+    to be: a training step, inference, and each of them compiled (None: no goal)."""
 
     peer: str
     what: str
@@ -56,6 +56,7 @@ class Case:
     inference: float
     compiled: float | None = None
     memory: float = 0.85
+    compiled_training: float | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -67,7 +68,7 @@ _INCEPTION = ("pytorch-i3d", "3 channels", "i3d_inception")
 _R50 = ("mmaction2", "I3D R50", "i3d_r50")
 CASES = (
     Case(*_INCEPTION, (1, 3, 64, 224, 224), 3.2, 4.7, 6.5, 0.65),
-    Case(*_INCEPTION, (8, 3, 16, 64, 64), 2.8, 5, 5.6, 0.65),
+    Case(*_INCEPTION, (8, 3, 16, 64, 64), 2.8, 5, 5.6, 0.65, 3.4),
     Case(*_R50, (1, 3, 32, 224, 224), 2.2, 3.7, 4.7),
     Case(*_R50, (8, 3, 16, 64, 64), 1.9, 2.4),
     Case("mmaction2", "I3D R50 dot_product", "i3d_r50_nl", (1, 3, 32, 224, 224), 2.1, 3.6),
@@ -89,12 +90,16 @@ CHECKOUTS = {
 Run = Callable[[], object]
 
 
+def are_there(case: Case, folder: Path | None) -> bool:
+    """Whether the folder has the peer's checkouts."""
+    return folder is not None and all((folder / name).is_dir() for name in CHECKOUTS[case.peer])
+
+
 def their_net(case: Case, folder: Path | None) -> tuple[nn.Module, Any] | None:
     """The peer's net and how it is run, or None where it is not there."""
-    checkouts = CHECKOUTS[case.peer]
-    if folder is None or not all((folder / name).is_dir() for name in checkouts):
+    if folder is None or not are_there(case, folder):
         return None
-    for name in checkouts:
+    for name in CHECKOUTS[case.peer]:
         if str(folder / name) not in sys.path:
             sys.path.insert(0, str(folder / name))
     makers = {
@@ -117,42 +122,54 @@ def our_net(case: Case) -> nn.Module:
     return nets.create(case.net, CLASSES, in_channels=case.shape[1], **case.options)
 
 
-def inference_runs(case: Case, theirs: Any, compiled: bool) -> dict[str, Run]:
-    """What takes turns at a forward pass: name, and the pass itself."""
-    x = torch.randn(case.shape)
-    last = x.to(memory_format=torch.channels_last_3d)
-    plain = our_net(case).eval()
-    laid_out = machine.fast_layout(copy.deepcopy(plain))
-    runs: dict[str, Run] = {}
-    if theirs is not None:
-        net, run = theirs
-        net.eval()
-        runs["theirs, fp32"] = lambda: run(net, x)
+def inference_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str, Callable[[], Run]]:
+    """Who takes turns at a forward pass: name, and what makes the pass."""
 
-    def autocast() -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
-            return laid_out(last)
+    def theirs() -> Run:
+        found = their_net(case, folder)
+        assert found is not None
+        net, run = found[0].eval(), found[1]
+        x = torch.randn(case.shape)
+        return lambda: run(net, x)
 
-    runs["ours, fp32"] = lambda: plain(x)
-    runs["ours, fp32, channels-last"] = lambda: laid_out(last)
-    runs["ours, bf16 autocast, channels-last"] = autocast
-    # Made by a function, so that each keeps its own net.
+    def ours(laid_out: bool, bf16: bool) -> Run:
+        net, x = our_net(case).eval(), torch.randn(case.shape)
+        if laid_out:
+            net, x = machine.fast_layout(net), x.to(memory_format=torch.channels_last_3d)
+
+        def once() -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                return net(x)
+
+        return once
+
+    def optimised(precision: str, compile: bool) -> Run:
+        net = nets.optimise_for_inference(our_net(case).eval(), precision, compile)
+        x = torch.randn(case.shape)
+        return lambda: net(x)
+
+    makers: dict[str, Callable[[], Run]] = {}
+    if are_there(case, folder):
+        makers[THEIRS] = theirs
+    makers["ours, fp32"] = lambda: ours(False, False)
+    makers["ours, fp32, channels-last"] = lambda: ours(True, False)
+    makers["ours, bf16 autocast, channels-last"] = lambda: ours(True, True)
     for label, precision, compile in (
         ("fp32", "fp32", False),
         ("bf16", "bf16", False),
         *([("bf16, compiled", "bf16", True)] if compiled else []),
     ):
-        fast = nets.optimise_for_inference(plain, precision, compile)
         for name in (OPTIMISED, OPTIMISED.removesuffix(KEPT)):
-            runs[name.format(label)] = lambda fast=fast: fast(x)
-    return runs
+            makers[name.format(label)] = partial(optimised, precision, compile)
+    return makers
 
 
-def training_runs(case: Case, theirs: Any, only: str = "") -> dict[str, Run]:
-    """What takes turns at a training step: forward, loss, backward; the optimiser is left out."""
-    x, y = torch.randn(case.shape), torch.arange(case.shape[0])
+def training_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str, Callable[[], Run]]:
+    """Who takes turns at a training step: forward, loss, backward; the optimiser is left out."""
 
     def step(net: nn.Module, run: Callable[[nn.Module, Tensor], Tensor], bf16: bool) -> Run:
+        x, y = torch.randn(case.shape), torch.arange(case.shape[0])
+
         def once() -> None:
             net.zero_grad(set_to_none=True)
             with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
@@ -161,51 +178,28 @@ def training_runs(case: Case, theirs: Any, only: str = "") -> dict[str, Run]:
 
         return once
 
-    def ours(fast: bool, bf16: bool) -> Run:
+    def theirs() -> Run:
+        found = their_net(case, folder)
+        assert found is not None
+        return step(found[0].train(), found[1], False)
+
+    def ours(laid_out: bool, bf16: bool, compile: bool = False) -> Run:
         net = our_net(case).train()
-        return step(machine.fast_layout(net) if fast else net, lambda n, x: n(x), bf16)
+        net = machine.fast_layout(net) if laid_out else net
+        if compile:
+            net.compile()
+        return step(net, lambda n, x: n(x), bf16)
 
     makers: dict[str, Callable[[], Run]] = {}
-    if theirs is not None:
-        makers["theirs, fp32"] = lambda: step(theirs[0].train(), theirs[1], False)
+    if are_there(case, folder):
+        makers[THEIRS] = theirs
     makers["ours, fp32"] = lambda: ours(False, False)
     makers["ours, fp32, channels-last"] = lambda: ours(True, False)
-    makers[AS_TRAINED.removesuffix(KEPT)] = makers[AS_TRAINED] = lambda: ours(True, True)
-    return {name: make() for name, make in makers.items() if only in ("", name)}
-
-
-def seconds(run: Run) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
-
-
-def in_turns(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Median seconds of each. A turn is three calls, of which the last counts: in the first two,
-    memory that is kept is still being brought in."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(rounds):
-        for name, run in runs.items():
-            manage_memory(name)
-            run()
-            run()
-            times[name].append(seconds(run))
-    return {name: median(own) for name, own in times.items()}
-
-
-def manage_memory(name: str) -> None:
-    """Memory as training and prediction keep it, or as glibc would when it has run for a while.
-
-    By itself it comes to give back all above 64 MB, and to map what is larger than 32 MB.
-    """
-    if name.endswith(KEPT):
-        heap.keep()
-        return
-    mallopt = ctypes.CDLL(None).mallopt
-    mallopt(heap.MMAP_MAX, 65536)
-    mallopt(heap.MMAP_THRESHOLD, 32 << 20)
-    mallopt(heap.TRIM_THRESHOLD, 64 << 20)
+    for name in (AS_TRAINED.removesuffix(KEPT), AS_TRAINED):
+        makers[name] = lambda: ours(True, True)
+    if compiled:
+        makers[COMPILED] = lambda: ours(True, True, True)
+    return makers
 
 
 def gigaflop(case: Case) -> float:
@@ -230,7 +224,7 @@ def gigaflop(case: Case) -> float:
 def gemm_rate(dtype: torch.dtype, size: int = 3072) -> float:
     """GFLOP/s of the best of a few products of square matrices."""
     a, b = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
-    return 2 * size**3 / min(seconds(lambda: a @ b) for _ in range(4)) / 1e9
+    return 2 * size**3 / min(turns.seconds(lambda: a @ b) for _ in range(4)) / 1e9
 
 
 def table(case: Case, times: dict[str, float], flops: float) -> list[str]:
@@ -249,39 +243,61 @@ def table(case: Case, times: dict[str, float], flops: float) -> list[str]:
     return lines
 
 
+def own_process(case: Case, arguments: argparse.Namespace, name: str) -> list[str]:
+    """The command of a contender's process."""
+    command = [sys.executable, "-m", "benchmarks.nets_speed", "--case", str(case)]
+    command += ["--mode", arguments.mode, "--contender", name]
+    command += ["--compile"] if arguments.compile else []
+    for option in ("peers", "deps"):
+        if getattr(arguments, option):
+            command += [f"--{option}", str(getattr(arguments, option))]
+    return command
+
+
 def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) -> list[str]:
     """Markdown rows: peak memory of a training step of each, and its share of the first's."""
-    kept: dict[str, Any] = {"capture_output": True, "text": True}
     rows, first = ["| | MB | of the first |", "|---|---|---|"], 0.0
     for name in names:
         # How the heap falls into pieces is chance; what is compared is the median of three.
-        times = 3 if name in (names[0], names[-1]) else 1
-        command = [sys.executable, __file__, "--case", str(case), "--alone", name]
-        for option in ("peers", "deps"):
-            if getattr(arguments, option):
-                command += [f"--{option}", str(getattr(arguments, option))]
+        times = 3 if name in (names[0], AS_TRAINED) else 1
+        command = own_process(case, arguments, name)
         used = median(
-            float(subprocess.run(command, **kept, check=True).stdout.split()[-1])
+            float(
+                subprocess.run(
+                    command, stdout=subprocess.PIPE, text=True, check=True
+                ).stdout.split()[-1]
+            )
             for _ in range(times)
         )
         first = first or used
         rows.append(f"| {name} | {used:.0f} | {used / first:.0%} |")
-    if names[0].startswith("theirs"):
-        rows += ["", record.claim(f"{names[-1]}, times theirs", used / first, most=case.memory)]
-    return rows
+        if name == AS_TRAINED and names[0] == THEIRS:
+            goal = record.claim(f"{name}, times theirs", used / first, most=case.memory)
+    return [*rows, "", goal] if names[0] == THEIRS else rows
 
 
-def alone(case: Case, folder: Path | None, name: str) -> float:
+def contend(case: Case, arguments: argparse.Namespace) -> None:
+    """Be a contender's process: print megabytes, or take turns."""
+    name, folder = arguments.contender, arguments.peers
+    if name.endswith(KEPT):
+        heap.keep()
+    if arguments.mode == "inference":
+        with torch.inference_mode():
+            turns.serve(inference_runs(case, folder, arguments.compile)[name]())
+    elif arguments.mode == "training":
+        turns.serve(training_runs(case, folder, arguments.compile)[name]())
+    else:
+        print(risen(case, folder, name))
+
+
+def risen(case: Case, folder: Path | None, name: str) -> float:
     """Megabytes that the resident memory rose by in two training steps."""
-    peer = name.startswith("theirs")
     with torch.device("meta"):  # all that is imported on the way
-        their_net(case, folder) if peer else our_net(case)
+        their_net(case, folder) if name == THEIRS else our_net(case)
     torch.randn(64, 64) @ torch.randn(64, 64)
     Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
     before = memory("VmRSS")
-    if name.endswith(KEPT):
-        heap.keep()
-    run = training_runs(case, their_net(case, folder) if peer else None, name)[name]
+    run = training_runs(case, folder, False)[name]()
     run()
     run()
     return memory("VmHWM") - before
@@ -295,7 +311,7 @@ def memory(what: str) -> float:
 
 def claims(case: Case, mode: str, times: dict[str, float]) -> list[str]:
     """What was to hold beside the peer."""
-    if "theirs, fp32" not in times:
+    if THEIRS not in times:
         return []
     goals = {
         OPTIMISED.format("bf16"): case.inference,
@@ -303,9 +319,9 @@ def claims(case: Case, mode: str, times: dict[str, float]) -> list[str]:
         OPTIMISED.format("bf16, compiled"): case.compiled,
     }
     if mode == "training":
-        goals = {AS_TRAINED: case.training}
+        goals = {AS_TRAINED: case.training, COMPILED: case.compiled_training}
     return [
-        record.claim(name, times["theirs, fp32"] / times[name], goal)
+        record.claim(name, times[THEIRS] / times[name], goal)
         for name, goal in goals.items()
         if goal is not None and name in times
     ]
@@ -321,34 +337,29 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--compile", action="store_true", help="a row for the compiled net too")
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
-    parser.add_argument("--alone", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--contender", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.deps:
         sys.path.append(str(arguments.deps))
     torch.manual_seed(0)
+    makers = inference_runs if arguments.mode == "inference" else training_runs
+    cases = [case for case in CASES if arguments.case in str(case)]
+    if arguments.contender:
+        contend(cases[0], arguments)
+        return
     parts = []
-    for case in CASES:
-        if arguments.case not in str(case):
-            continue
-        if arguments.alone:
-            print(alone(case, arguments.peers, arguments.alone))
-            return
-        theirs = their_net(case, arguments.peers)
+    for case in cases:
         lines = [f"## {case}", ""]
-        if theirs is None:
+        if not are_there(case, arguments.peers):
             lines += [f"{case.peer}: not there, so the first row is our own.", ""]
+        names = list(makers(case, arguments.peers, arguments.compile))
         if arguments.mode == "memory":
-            lines += memory_table(case, arguments, list(training_runs(case, theirs)))
+            lines += memory_table(case, arguments, names)
         else:
-            if arguments.mode == "inference":
-                with torch.inference_mode():
-                    runs = inference_runs(case, theirs, arguments.compile)
-                    times = in_turns(runs, arguments.rounds)
-                lines += table(case, times, gigaflop(case))
-            else:
-                times = in_turns(training_runs(case, theirs), arguments.rounds)
-                lines += table(case, times, 3 * gigaflop(case))
-            lines += ["", *claims(case, arguments.mode, times)]
+            commands = {name: own_process(case, arguments, name) for name in names}
+            times = turns.medians(commands, arguments.rounds)
+            flops = gigaflop(case) * (3 if arguments.mode == "training" else 1)
+            lines += [*table(case, times, flops), "", *claims(case, arguments.mode, times)]
         print("\n".join(lines), end="\n\n", flush=True)
         parts.append("\n".join(lines))
     title = f"The nets: {arguments.mode}, {torch.get_num_threads()} threads"
