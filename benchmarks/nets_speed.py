@@ -157,7 +157,7 @@ def inference_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str,
     for label, precision, compile in (
         ("fp32", "fp32", False),
         ("bf16", "bf16", False),
-        *([("bf16, compiled", "bf16", True)] if compiled else []),
+        *([("bf16, compiled", "bf16", True)] if compiled and case.compiled else []),
     ):
         for name in (OPTIMISED, OPTIMISED.removesuffix(KEPT)):
             makers[name.format(label)] = partial(optimised, precision, compile)
@@ -197,7 +197,7 @@ def training_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str, 
     makers["ours, fp32, channels-last"] = lambda: ours(True, False)
     for name in (AS_TRAINED.removesuffix(KEPT), AS_TRAINED):
         makers[name] = lambda: ours(True, True)
-    if compiled:
+    if compiled and case.compiled_training:
         makers[COMPILED] = lambda: ours(True, True, True)
     return makers
 
@@ -313,18 +313,21 @@ def claims(case: Case, mode: str, times: dict[str, float]) -> list[str]:
     """What was to hold beside the peer."""
     if THEIRS not in times:
         return []
-    goals = {
-        OPTIMISED.format("bf16"): case.inference,
-        OPTIMISED.format("fp32"): 1.5,
-        OPTIMISED.format("bf16, compiled"): case.compiled,
-    }
-    if mode == "training":
-        goals = {AS_TRAINED: case.training, COMPILED: case.compiled_training}
-    return [
-        record.claim(name, times[THEIRS] / times[name], goal)
-        for name, goal in goals.items()
-        if goal is not None and name in times
+    bf16, exact, compiled = (OPTIMISED.format(how) for how in ("bf16", "fp32", "bf16, compiled"))
+    goals: list[tuple[tuple[str, ...], float | None]] = [
+        ((bf16,), case.inference),
+        ((exact,), 1.5),
+        ((compiled, bf16), case.compiled),
     ]
+    if mode == "training":
+        goals = [((AS_TRAINED,), case.training), ((COMPILED, AS_TRAINED), case.compiled_training)]
+    found = []
+    for names, goal in goals:
+        if goal is not None and names[0] in times:
+            best = min(times[name] for name in names)
+            words = names[0] + (", or not compiled if that is faster" if names[1:] else "")
+            found.append(record.claim(words, times[THEIRS] / best, goal))
+    return found
 
 
 def main() -> None:
@@ -335,7 +338,9 @@ def main() -> None:
     parser.add_argument("--case", default="", help="only cases whose title has this")
     parser.add_argument("--mode", choices=("inference", "training", "memory"), default="inference")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--compile", action="store_true", help="a row for the compiled net too")
+    parser.add_argument(
+        "--compile", action="store_true", help="where it has a goal, the compiled net too"
+    )
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     parser.add_argument("--contender", default="", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
