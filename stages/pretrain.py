@@ -32,7 +32,7 @@ def main(name: str) -> None:
         )
     entry = config.nets[name]
     if entry.weights is not None:
-        pretraining.convert(name, entry.weights, size, out, metrics, plots)
+        pretraining.convert(name, entry.weights, size, out, metrics, plots, config.inflation)
         return
     parallel.spread(settings, "stages.pretrain", name)
     if name in pretraining.KINDS_2D:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from dancestyle.nets.base import NativeInput, VideoNet
@@ -56,8 +57,21 @@ def create(
         )
     except TypeError as error:
         raise ValueError(f"net '{name}' does not take these options: {error}") from None
+    net.name, net.options = name, all_options(name, options)
     guard(net)
     return net
 
 
-__all__ = ["NativeInput", "VideoNet", "create", "names", "optimise_for_inference"]
+def all_options(name: str, given: Mapping[str, object]) -> dict[str, object]:
+    """The options that the net of that name has, as ``given`` or else as they are by themselves.
+
+    Those that every net has (``in_channels``, ``dropout``, ...) are not among them.
+    """
+    parameters = inspect.signature(_NETS[name]).parameters
+    common = inspect.signature(create).parameters
+    return {
+        key: given.get(key, one.default) for key, one in parameters.items() if key not in common
+    }
+
+
+__all__ = ["NativeInput", "VideoNet", "all_options", "create", "names", "optimise_for_inference"]

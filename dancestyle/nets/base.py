@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from torch import Tensor, nn
 
@@ -36,6 +37,8 @@ class VideoNet(nn.Module):
     native: NativeInput
     stages: tuple[tuple[str, tuple[str, ...]], ...]
     feature_size: int
+    name = ""  # what :func:`dancestyle.nets.create` was asked for, with its options
+    options: Mapping[str, object] = MappingProxyType({})
 
     def __init__(self) -> None:
         super().__init__()

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dancestyle.nets import all_options
 from dancestyle.nets.base import VideoNet
 from dancestyle.nets.foreign_keys import SOURCES, recognise, translate
 from dancestyle.nets.inflate import inflate
@@ -79,8 +80,12 @@ def read(path: Path | str) -> dict[str, Tensor]:
     Raises:
         WeightsError: the file is missing, is no checkpoint, wants to run code, or has no tensors.
     """
+    return _unwrapped(path, _content(path))
+
+
+def _content(path: Path | str) -> Any:
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise WeightsError(f"{path}: not found") from None
     except pickle.UnpicklingError as error:
@@ -91,6 +96,9 @@ def read(path: Path | str) -> dict[str, Tensor]:
         ) from None
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         raise WeightsError(f"{path}: not a checkpoint, or damaged: {error}") from None
+
+
+def _unwrapped(path: Path | str, content: Any) -> dict[str, Tensor]:
     for key in ("state_dict", "model_state", "model"):
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
             content = content[key]
@@ -127,7 +135,8 @@ def load(
     """
     if source != "auto" and source not in SOURCES:
         raise WeightsError(f"no source '{source}'; there are: auto, {', '.join(SOURCES)}")
-    weights = read(path)
+    content = _content(path)
+    weights = _unwrapped(path, content)
     found = recognise(weights) if source == "auto" else source
     if found is None:
         raise WeightsError(
@@ -136,6 +145,7 @@ def load(
         )
     if found == "torchvision_2d":
         return _inflate(net, path, weights, inflation)
+    _check_options(net, path, content)
     return _fill(net, path, found, *translate(found, weights))
 
 
@@ -160,8 +170,6 @@ def _fill(
     unexpected: tuple[str, ...],
 ) -> LoadReport:
     state = net.state_dict()
-    if source == "dancestyle":
-        unexpected = tuple(key for key in weights if key not in state)
     misshapen = {
         key: f"{key} {tuple(weights[key].shape)} for {tuple(tensor.shape)}"
         for key, tensor in state.items()
@@ -207,6 +215,40 @@ def _check_strides(net: VideoNet, path: Path | str, source: str) -> None:
             f"{path}: nets of {source} have the time strides {strides}, this one has "
             f"{net.time_strides}; create it with time_strides={strides}"
         )
+
+
+def _check_options(net: VideoNet, path: Path | str, content: Mapping[str, Any]) -> None:
+    """That the net has the options of the file: of one of ours, or a published one, known by its name.
+
+    Some of them, as the function that compares positions in a non-local block, leave no trace in the
+    weights.
+    """
+    entry = known(path)
+    name, options = (entry.net, entry.options) if entry else ("", {})
+    if isinstance(content.get("options"), Mapping):
+        name, options = content.get("net", ""), content["options"]
+    if not name or name != net.name:
+        return
+    theirs, ours = all_options(name, options), net.options
+    other = [
+        key
+        for key, own in ours.items()
+        if _resolved(net, key, own) != _resolved(net, key, theirs[key])
+    ]
+    if other:
+        wanted, found = (
+            ", ".join(f"{key}={options[key]!r}" for key in other) for options in (theirs, ours)
+        )
+        raise WeightsError(
+            f"{path}: of a net with {wanted}, this one has {found}; create it with {wanted}"
+        )
+
+
+def _resolved(net: VideoNet, key: str, value: Any) -> Any:
+    """An option's value as it is compared: a list is a tuple, none given is the net's own."""
+    if key == "time_strides" and value is None:
+        value = getattr(net, "default_time_strides", None)
+    return tuple(value) if isinstance(value, list) else value
 
 
 __all__ = [

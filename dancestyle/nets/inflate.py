@@ -18,6 +18,7 @@ from dancestyle.nets.inception_i3d import MIXED, InceptionI3D
 from dancestyle.nets.resnet_i3d import ResNetI3D
 
 MODES = ("spread", "centre")
+NOT_INFLATED = ("fc.", "aux")  # the head, and GoogLeNet's auxiliary classifiers
 
 # Our module: torchvision GoogLeNet's module.
 _GOOGLENET_STEM = {"Conv3d_1a_7x7": "conv1", "Conv3d_2b_1x1": "conv2", "Conv3d_2c_3x3": "conv3"}
@@ -84,14 +85,15 @@ def inflate(net: VideoNet, weights_2d: Mapping[str, Tensor], mode: str = "spread
         The keys of ``net`` that have no 2D counterpart (non-local blocks), left as they were.
 
     Raises:
-        ValueError: the net is of another kind, or a weight is missing or of another shape; the net
-            stays as it was.
+        ValueError: the net is of another kind, or a weight is missing, left over (those of a deeper
+            ResNet) or of another shape; the net stays as it was.
     """
     if not isinstance(net, InceptionI3D | ResNetI3D):
         raise ValueError(f"a {type(net).__name__} cannot be inflated from 2D weights")
     names = googlenet_names() if isinstance(net, InceptionI3D) else {}
     state = net.state_dict()
     left, missing, misshapen = [], [], []
+    unused = {key for key in weights_2d if not key.startswith(NOT_INFLATED)}
     filled: dict[str, Tensor] = {}
     for key, target in state.items():
         if key.startswith("head."):
@@ -101,6 +103,7 @@ def inflate(net: VideoNet, weights_2d: Mapping[str, Tensor], mode: str = "spread
             continue
         source_key = _source_key(net, key, names)
         source = weights_2d.get(source_key)
+        unused.discard(source_key)
         if source is None:
             if not key.endswith("num_batches_tracked"):
                 missing.append(source_key)
@@ -111,11 +114,12 @@ def inflate(net: VideoNet, weights_2d: Mapping[str, Tensor], mode: str = "spread
             misshapen.append(f"{source_key} {tuple(source.shape)} for {tuple(target.shape)}")
             continue
         filled[key] = source
-    if missing or misshapen:
+    if missing or misshapen or unused:
         raise ValueError(
             f"these 2D weights do not fit a {type(net).__name__}: "
             f"missing {missing[:5]} ({len(missing)}), of another shape {misshapen[:5]} "
-            f"({len(misshapen)}); torchvision's GoogLeNet or ResNet-50 is expected"
+            f"({len(misshapen)}), left over {sorted(unused)[:5]} ({len(unused)}); "
+            "torchvision's GoogLeNet or ResNet-50 is expected"
         )
     with torch.no_grad():
         for key, source in filled.items():

@@ -1,16 +1,11 @@
-"""The labels of Kinetics-400, so that a net trained on it can be read as a dance classifier.
+"""The labels of Kinetics-400, so that a net trained on it can be read as a dance classifier
+(:func:`dancestyle.evaluation.general.read_head`).
 
 In the order of the published heads, which is alphabetical. Source: MMAction2's
 ``label_map_k400.txt``; torchvision's weights say the same.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-
-from torch import Tensor
-
-from dancestyle.labels import KINETICS400_STYLES, normalise
 
 _TEXT = """
 abseiling; air drumming; answering questions; applauding; applying cream; archery; arm wrestling;
@@ -84,35 +79,3 @@ whistling; windsurfing; wrapping present; wrestling; writing; yawning; yoga; zum
 
 LABELS: tuple[str, ...] = tuple(label.strip() for label in " ".join(_TEXT.split()).split(";"))
 """The 400 labels; a label's place is its index in the logits."""
-
-
-def style_indices(labels: Sequence[str] = LABELS) -> dict[str, int]:
-    """Where the dance styles are among a head's labels: style to index, in the styles' order.
-
-    >>> style_indices()["salsa dancing"]
-    283
-    """
-    place = {normalise(label): index for index, label in enumerate(labels)}
-    return {style: place[style] for style in KINETICS400_STYLES if style in place}
-
-
-def dance_logits(logits: Tensor, styles: Sequence[str], labels: Sequence[str] = LABELS) -> Tensor:
-    """A general-action head as a classifier of ``styles``: ``(N, len(labels)) -> (N, styles)``.
-
-    A style that the head does not know gets minus infinity, so that its probability is 0 and those
-    of the known ones sum to 1.
-
-    Raises:
-        ValueError: the logits are of another head, or it knows none of the styles.
-    """
-    if logits.shape[-1] != len(labels):
-        raise ValueError(f"{logits.shape[-1]} logits for {len(labels)} labels")
-    place = {normalise(label): index for index, label in enumerate(labels)}
-    known = [place.get(normalise(style)) for style in styles]
-    if all(index is None for index in known):
-        raise ValueError("this head knows none of the styles, so it cannot be read as a classifier")
-    result = logits.new_full((*logits.shape[:-1], len(styles)), float("-inf"))
-    for column, index in enumerate(known):
-        if index is not None:
-            result[..., column] = logits[..., index]
-    return result

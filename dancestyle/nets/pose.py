@@ -25,8 +25,9 @@ def heat_maps(joints: Tensor, size: int, sigma: float = 0.02, crop: bool = True)
     """Joints of a clip as pictures: a Gaussian around each, the larger of them where persons meet.
 
     Args:
-        joints: ``(T, persons, J, 2)``, x and y as shares of the picture, as the pose files of
-            ``build_dataset`` hold them; a joint with NaN was not seen and draws nothing.
+        joints: ``(T, persons, J, 2)``, x and y as shares of the picture, as
+            :func:`dancestyle.poses.read` has them from a file; a joint with NaN was not seen and
+            draws nothing.
         size: side of the maps in pixels.
         sigma: of the Gaussian, as a share of the side.
         crop: show the square around all that was seen in the clip (Duan et al., "subjects-centred

@@ -33,6 +33,8 @@ INFLATED_NEVER = tuple((0,) * depth for depth in DEPTHS)
 # Blocks that a non-local block follows: two in res3, three in res4.
 NON_LOCAL = ((0, 0, 0), (0, 1, 0, 1), (0, 1, 0, 1, 0, 1), (0, 0, 0))
 EXPANSION = 4
+# What PyTorchVideo's I3D R50, with strides in time of 1, 1 and 2, was trained on.
+SHORT = NativeInput(frames=8, stride=8, size=224, mean=(114.75,) * 3, std=(57.375,) * 3)
 
 
 class Bottleneck(nn.Module):
@@ -119,6 +121,8 @@ class ResNetI3D(VideoNet):
         if len(strides) != 3 or not set(strides) <= {1, 2}:
             raise ValueError(f"time_strides must be three numbers, each 1 or 2, found {strides}")
         self.time_strides = strides
+        if type(self) is ResNetI3D and strides == (1, 1, 2):
+            self.native = SHORT
         length = self.stem_length
         self.conv1 = nn.Conv3d(
             in_channels, 64, (length, 7, 7), (strides[0], 2, 2), (length // 2, 3, 3), bias=False

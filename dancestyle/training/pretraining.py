@@ -175,7 +175,15 @@ def _begin_with(net: VideoNet, start: Path) -> None:
     net.load_state_dict(own | fitting)
 
 
-def convert(name: str, published: str, size: Input, out: Path, metrics: Path, plots: Path) -> None:
+def convert(
+    name: str,
+    published: str,
+    size: Input,
+    out: Path,
+    metrics: Path,
+    plots: Path,
+    inflation: str = "spread",
+) -> None:
     """Write a published file as ours, with how many tensors came from it; nothing is trained.
 
     Args:
@@ -185,10 +193,17 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
         out: the model file.
         metrics: gets the facts.
         plots: gets a table without rows, since there are no epochs.
+        inflation: of the kernels of a 2D file for a 3D net, see :mod:`dancestyle.nets.inflate`.
 
     Raises:
         WeightsError, DownloadError, ValueError: the file cannot be had or does not fit the net.
     """
+    entry = checkpoints.known(published)
+    if entry and entry.channels != 3:
+        raise TrainingError(
+            f"params.yaml: pretrain.nets.{name}.weights: {published} takes flow, and nets are "
+            "fine-tuned on RGB; train.checkpoints.flow starts the flow stream from it"
+        )
     path = checkpoints.find(published)
     if name in KINDS_2D:
         report = checkpoints.load(nets.create(STARTS[name], 1), path)
@@ -202,11 +217,10 @@ def convert(name: str, published: str, size: Input, out: Path, metrics: Path, pl
         save_weights(out, weights, net=name, task="published")
         facts: dict[str, object] = {"weights": published, "loaded": len(weights)}
     else:
-        entry = checkpoints.known(published)
         entry = entry if entry and entry.net == net_name(name) else None
         options = dict(entry.options) if entry else {}
         net = nets.create(net_name(name), len(kinetics400.LABELS), **options)
-        report = checkpoints.load(net, path)
+        report = checkpoints.load(net, path, inflation=inflation)
         labels = tuple(kinetics400.LABELS)
         if report.dropped_head:
             labels = NO_LABELS

@@ -23,6 +23,7 @@ from dancestyle.nets.base import VideoNet
 from dancestyle.nets.checkpoints import WeightsError
 from dancestyle.nets.foreign_keys import recognise
 from dancestyle.nets.inflate import inflate
+from dancestyle.nets.published import PUBLISHED
 
 CLASSES = 6
 
@@ -270,6 +271,33 @@ def test_our_own_files(tmp_path: Path, donor: VideoNet, ours: VideoNet) -> None:
     assert_refused(other, tmp_path / "a.ckpt", "nothing for conv1a.weight")
 
 
+def test_our_own_files_of_a_net_with_more_or_other_options(tmp_path: Path) -> None:
+    """Blocks would be dropped, or positions compared by another function, without a word."""
+    more = made("i3d_r50_nl", {})
+    content = {"net": "i3d_r50_nl", "options": {}, "state_dict": more.state_dict()}
+    path = saved(tmp_path / "a.ckpt", content)
+    assert_refused(made("i3d_r50", {}, seed=1), path, r"no place for layer2.1.non_local")
+    other = made("i3d_r50_nl", {"non_local": "embedded_gaussian"}, seed=1)
+    assert_refused(other, path, r"create it with non_local='dot_product'")
+    strided = made("i3d_r50_nl", {"time_strides": (1, 1, 2)}, seed=1)
+    assert_refused(strided, path, r"of a net with time_strides=None, this one has")
+    same = made("i3d_r50_nl", {"time_strides": [2, 2, 2], "non_local": "dot_product"}, seed=1)
+    assert not checkpoints.load(same, path).missing
+
+
+@pytest.mark.parametrize("mode", ["dot_product", "embedded_gaussian"])
+def test_published_files_are_known_by_name_where_shapes_say_nothing(
+    tmp_path: Path, mode: str
+) -> None:
+    donor = made("i3d_r50_nl", {"non_local": mode})
+    name = PUBLISHED[f"mmaction2/i3d_r50_nl_{mode}"].file_name
+    path = saved(tmp_path / name, as_mmaction2(donor))
+    assert not checkpoints.load(made("i3d_r50_nl", {"non_local": mode}, seed=1), path).missing
+    other = {"dot_product": "embedded_gaussian", "embedded_gaussian": "dot_product"}[mode]
+    net = made("i3d_r50_nl", {"non_local": other}, seed=1)
+    assert_refused(net, path, f"create it with non_local='{mode}'")
+
+
 @pytest.mark.parametrize("mode", ["spread", "centre"])
 def test_2d_nets_are_inflated(tmp_path: Path, mode: str) -> None:
     flat = torchvision.models.googlenet(weights=None, aux_logits=True, init_weights=False)
@@ -289,6 +317,14 @@ def test_a_2d_net_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "googlenet.pth", flat.state_dict())
     assert_refused(made("i3d_r50", {}), path, "do not fit a ResNetI3D")
     assert_refused(made("c3d", {}), path, "a C3D cannot be inflated")
+
+
+def test_a_deeper_2d_net_is_refused(tmp_path: Path) -> None:
+    """Its first blocks would fit."""
+    weights = torchvision.models.resnet50(weights=None).state_dict()
+    weights["layer3.6.conv1.weight"] = weights["layer3.5.conv1.weight"]
+    path = saved(tmp_path / "resnet101.pth", weights)
+    assert_refused(made("i3d_r50", {}), path, r"left over \['layer3.6.conv1.weight'\]")
 
 
 class Evil:

@@ -213,6 +213,13 @@ def test_a_published_file_brings_the_options_of_its_net(
     assert model.net.time_strides == (1, 1, 2)
 
 
+def test_weights_for_flow_are_sent_to_the_flow_stream(tmp_path: Path) -> None:
+    size = params.load("input", ROOT / "params.yaml")
+    paths = tmp_path / "a.ckpt", tmp_path / "a.json", tmp_path / "a.csv"
+    with pytest.raises(TrainingError, match=r"takes flow.*train\.checkpoints\.flow"):
+        pretraining.convert("i3d_inception", "piergiaj/flow_imagenet", size, *paths)
+
+
 def test_a_net_that_nobody_knows_is_named() -> None:
     with pytest.raises(TrainingError, match=r"no net 'resnet9'; there are: inception_2d.*r50.*c3d"):
         pretraining.net_name("resnet9")
