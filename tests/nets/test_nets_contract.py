@@ -172,6 +172,19 @@ def test_export_gives_a_program_with_the_same_logits(net: VideoNet) -> None:
         torch.testing.assert_close(program(x), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    "net", [pytest.param(n, marks=pytest.mark.slow) for n in nets.names()], indirect=True
+)
+def test_the_compiler_takes_it_whole(net: VideoNet) -> None:
+    """What is traced, without the C++ compiler that would make a program of it."""
+    x = video(1, 3, 8, 32, 32)
+    torch._dynamo.reset()
+    with torch.inference_mode():
+        expected = net(x)
+        found = torch.compile(net, backend="eager", fullgraph=True)(x)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
 def test_native_input_is_sound(net: VideoNet) -> None:
     native = net.native
     assert native.frames >= 1 and native.stride >= 1 and native.size >= 32
