@@ -5,18 +5,19 @@
 
 FOLDER is as for ``nets_parity.py``; a peer that is not there is said so, and our rows are then
 compared with our own plain net. One case (a net at a shape) is one table: the peer in float32 eager
-as it is shipped, and a row for each of our settings. Each has a process of its own, since what one
-leaves in memory slows the next; they take turns round by round, and the median is shown, with
-GFLOP/s (a multiply and an add are two, a backward pass counts twice) and the share of the largest
-matrix product's rate, measured in the same run. ``memory`` shows how far the resident memory of each
-rose in a training step above what it was before the net was made.
+as it is shipped, and a row for each of our settings; of ``optimise_for_inference``, also without
+each of its parts. (Padding is done by the convolutions in all of ours, where it can be.) Each has a
+process of its own, since what one leaves in memory slows the next; they take turns round by round,
+and the median is shown, with GFLOP/s (a multiply and an add are two, a backward pass counts twice),
+the share of the largest matrix product's rate, measured in the same run, and how far the resident
+memory rose above what it was before the net was made. ``memory`` shows that alone, of training
+steps, more exactly.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from benchmarks import nets_parity, record, turns
 from dancestyle import nets
+from dancestyle.nets import fast
 from dancestyle.training import heap, machine
 
 CLASSES = 400
@@ -122,6 +125,19 @@ def our_net(case: Case) -> nn.Module:
     return nets.create(case.net, CLASSES, in_channels=case.shape[1], **case.options)
 
 
+class SiblingsApart(fast._FastMixed):
+    """An Inception module whose three convolutions of one input stay three."""
+
+    def __init__(self, mixed: fast.Mixed) -> None:
+        super().__init__(mixed)
+        self.firsts = nn.ModuleList(fast._of_unit(u) for u in (mixed.b0, mixed.b1a, mixed.b2a))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """As the parent's."""
+        b0, b1, b2 = (conv(x) for conv in self.firsts)
+        return torch.cat((b0, self.b1b(b1), self.b2b(b2), self.b3b(self.b3a(x))), dim=1)
+
+
 def inference_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str, Callable[[], Run]]:
     """Who takes turns at a forward pass: name, and what makes the pass."""
 
@@ -143,6 +159,10 @@ def inference_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str,
 
         return once
 
+    def without(place: object, name: str, other: object) -> Run:
+        with mock.patch.object(place, name, other):
+            return optimised("bf16", False)
+
     def optimised(precision: str, compile: bool) -> Run:
         net = nets.optimise_for_inference(our_net(case).eval(), precision, compile)
         x = torch.randn(case.shape)
@@ -154,6 +174,16 @@ def inference_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str,
     makers["ours, fp32"] = lambda: ours(False, False)
     makers["ours, fp32, channels-last"] = lambda: ours(True, False)
     makers["ours, bf16 autocast, channels-last"] = lambda: ours(True, True)
+    lesser: dict[str, tuple[object, str, object]] = {
+        "ReLU and sums apart": (torch.backends.mkldnn, "is_available", lambda: False)
+    }
+    if case.net == "i3d_inception":
+        pairs = [pair for pair in fast._REPLACED if pair[0] is not fast.Mixed]
+        lesser["siblings apart"] = fast, "_REPLACED", (*pairs, (fast.Mixed, SiblingsApart))
+        pool = partial(nn.MaxPool3d, 3, 1, 1)
+        lesser["maxima over three axes"] = fast, "FastMaxPool", pool
+    for label, change in lesser.items():
+        makers[OPTIMISED.format(f"bf16, {label}")] = partial(without, *change)
     for label, precision, compile in (
         ("fp32", "fp32", False),
         ("bf16", "bf16", False),
@@ -227,16 +257,16 @@ def gemm_rate(dtype: torch.dtype, size: int = 3072) -> float:
     return 2 * size**3 / min(turns.seconds(lambda: a @ b) for _ in range(4)) / 1e9
 
 
-def table(case: Case, times: dict[str, float], flops: float) -> list[str]:
-    """Rows as Markdown: time, ratio to the first, rate, share of the matrix product's rate."""
+def table(case: Case, found: dict[str, turns.Turn], flops: float) -> list[str]:
+    """Rows as Markdown: time, ratio to the first, rate, share of the matrix product's rate, memory."""
     peak = {"fp32": gemm_rate(torch.float32), "bf16": gemm_rate(torch.bfloat16)}
-    lines = ["| | ms | times as fast | GFLOP/s | of GEMM |", "|---|---|---|---|---|"]
-    first = next(iter(times.values()))
-    for name, own in times.items():
+    lines = ["| | ms | times as fast | GFLOP/s | of GEMM | MB |", "|---|---|---|---|---|---|"]
+    first = next(iter(found.values())).seconds
+    for name, (own, megabytes) in found.items():
         kind = "bf16" if "bf16" in name else "fp32"
         lines.append(
             f"| {name} | {own * 1e3:.0f} | {first / own:.2f} | {flops / own:.0f} |"
-            f" {flops / own / peak[kind]:.0%} |"
+            f" {flops / own / peak[kind]:.0%} | {megabytes:.0f} |"
         )
     lines.append("")
     lines.append(f"GEMM: {peak['fp32']:.0f} GFLOP/s fp32, {peak['bf16']:.0f} bf16.")
@@ -261,14 +291,7 @@ def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) ->
         # How the heap falls into pieces is chance; what is compared is the median of three.
         times = 3 if name in (names[0], AS_TRAINED) else 1
         command = own_process(case, arguments, name)
-        used = median(
-            float(
-                subprocess.run(
-                    command, stdout=subprocess.PIPE, text=True, check=True
-                ).stdout.split()[-1]
-            )
-            for _ in range(times)
-        )
+        used = median(turns.medians({name: command}, 1)[name].megabytes for _ in range(times))
         first = first or used
         rows.append(f"| {name} | {used:.0f} | {used / first:.0%} |")
         if name == AS_TRAINED and names[0] == THEIRS:
@@ -279,40 +302,23 @@ def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) ->
 def contend(case: Case, arguments: argparse.Namespace) -> None:
     """Be a contender's process: print megabytes, or take turns."""
     name, folder = arguments.contender, arguments.peers
+    with torch.device("meta"):  # all that is imported on the way
+        their_net(case, folder) if name == THEIRS else our_net(case)
+    torch.randn(64, 64) @ torch.randn(64, 64)
     if name.endswith(KEPT):
         heap.keep()
     if arguments.mode == "inference":
         with torch.inference_mode():
-            turns.serve(inference_runs(case, folder, arguments.compile)[name]())
-    elif arguments.mode == "training":
-        turns.serve(training_runs(case, folder, arguments.compile)[name]())
+            turns.serve(inference_runs(case, folder, arguments.compile)[name])
     else:
-        print(risen(case, folder, name))
+        turns.serve(training_runs(case, folder, arguments.compile)[name])
 
 
-def risen(case: Case, folder: Path | None, name: str) -> float:
-    """Megabytes that the resident memory rose by in two training steps."""
-    with torch.device("meta"):  # all that is imported on the way
-        their_net(case, folder) if name == THEIRS else our_net(case)
-    torch.randn(64, 64) @ torch.randn(64, 64)
-    Path("/proc/self/clear_refs").write_text("5")  # the highest so far is forgotten
-    before = memory("VmRSS")
-    run = training_runs(case, folder, False)[name]()
-    run()
-    run()
-    return memory("VmHWM") - before
-
-
-def memory(what: str) -> float:
-    """A line of this process's status, in megabytes."""
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(float(line.split()[1]) for line in lines if line.startswith(what)) / 1024
-
-
-def claims(case: Case, mode: str, times: dict[str, float]) -> list[str]:
+def claims(case: Case, mode: str, found: dict[str, turns.Turn]) -> list[str]:
     """What was to hold beside the peer."""
-    if THEIRS not in times:
+    if THEIRS not in found:
         return []
+    times = {name: turn.seconds for name, turn in found.items()}
     bf16, exact, compiled = (OPTIMISED.format(how) for how in ("bf16", "fp32", "bf16, compiled"))
     goals: list[tuple[tuple[str, ...], float | None]] = [
         ((bf16,), case.inference),
@@ -321,13 +327,13 @@ def claims(case: Case, mode: str, times: dict[str, float]) -> list[str]:
     ]
     if mode == "training":
         goals = [((AS_TRAINED,), case.training), ((COMPILED, AS_TRAINED), case.compiled_training)]
-    found = []
+    lines = []
     for names, goal in goals:
         if goal is not None and names[0] in times:
             best = min(times[name] for name in names)
             words = names[0] + (", or not compiled if that is faster" if names[1:] else "")
-            found.append(record.claim(words, times[THEIRS] / best, goal))
-    return found
+            lines.append(record.claim(words, times[THEIRS] / best, goal))
+    return lines
 
 
 def main() -> None:
@@ -362,9 +368,9 @@ def main() -> None:
             lines += memory_table(case, arguments, names)
         else:
             commands = {name: own_process(case, arguments, name) for name in names}
-            times = turns.medians(commands, arguments.rounds)
+            found = turns.medians(commands, arguments.rounds)
             flops = gigaflop(case) * (3 if arguments.mode == "training" else 1)
-            lines += [*table(case, times, flops), "", *claims(case, arguments.mode, times)]
+            lines += [*table(case, found, flops), "", *claims(case, arguments.mode, found)]
         print("\n".join(lines), end="\n\n", flush=True)
         parts.append("\n".join(lines))
     title = f"The nets: {arguments.mode}, {torch.get_num_threads()} threads"
