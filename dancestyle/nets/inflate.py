@@ -46,9 +46,9 @@ def inflate_kernel(weight: Tensor, time: int, mode: str = "spread") -> Tensor:
 def to_channels(weight: Tensor, channels: int) -> Tensor:
     """First-layer kernels ``(O, 3, ...)`` for another number of channels: their mean, repeated.
 
-    Scaled by 3 / channels, so that the response to equal channels stays as large.
     Source: Wang et al., "Temporal Segment Networks", ECCV 2016, section 3.2 (cross-modality
-    pre-training).
+    pre-training). Ours is scaled by 3 / channels, so that the response to equal channels stays as
+    large, which BatchNorm with statistics of the old channels expects.
     """
     if weight.shape[1] == channels:
         return weight

@@ -139,11 +139,15 @@ def test_spread_kernels_fade_at_the_ends_of_the_video(googlenet: nn.Module) -> N
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_flow_nets_inflate_from_colour(googlenet: nn.Module, mode: str) -> None:
+@pytest.mark.parametrize("name", ["i3d_inception", "i3d_r50", "c2d_r50"])
+def test_flow_nets_inflate_from_colour(
+    googlenet: nn.Module, resnet50: nn.Module, name: str, mode: str
+) -> None:
     """Two equal flow planes look to the first layer as a grey picture does; the rest is one."""
-    rgb, flow = InceptionI3D(5).eval().double(), InceptionI3D(5, 2).eval().double()
-    inflate(rgb, googlenet.state_dict(), mode)
-    inflate(flow, googlenet.state_dict(), mode)
+    source = (googlenet if name == "i3d_inception" else resnet50).state_dict()
+    rgb, flow = (nets.create(name, 5, in_channels=c).eval().double() for c in (3, 2))
+    inflate(rgb, source, mode)
+    inflate(flow, source, mode)
     plane = torch.randn(1, 1, 8, 32, 32, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(
