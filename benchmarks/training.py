@@ -93,8 +93,9 @@ def loop(
         return median([float(row["clips_per_second"]) for row in csv.DictReader(file)][1:])
 
 
-def bare(modality: str, steps: int = 20) -> float:
-    """Clips a second of the step alone, on ready batches."""
+def bare(modality: str, learns: bool = True, steps: int = 20) -> float:
+    """Clips a second of the step alone, on ready batches; ``learns``: with clipping and optimiser, else
+    forward, loss and backward, which is the step of ``benchmarks.nets_speed``."""
     machine.make_deterministic()
     heap.keep()
     torch.manual_seed(0)
@@ -110,8 +111,9 @@ def bare(modality: str, steps: int = 20) -> float:
             loss = module.loss(net(x), targets)
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(net.parameters(), RECIPE.clip_gradient)
-        optimiser.step()
+        if learns:
+            torch.nn.utils.clip_grad_norm_(net.parameters(), RECIPE.clip_gradient)
+            optimiser.step()
 
     for _ in range(2):
         step()
@@ -219,13 +221,18 @@ def speed_parts(clips: list[Clip], flow_dir: Path, rounds: int) -> Iterator[str]
     """The loop against the step, in turns, so that a change of the machine's mood meets both."""
     rows, claims = [], []
     for modality in SPECS:
-        pairs = [(bare(modality), loop(modality, clips, flow_dir)) for _ in range(rounds)]
+        turns = [
+            (bare(modality, learns=False), bare(modality), loop(modality, clips, flow_dir))
+            for _ in range(rounds)
+        ]
         alone = loader(modality, clips, flow_dir)
-        step, whole = (median(rates) for rates in zip(*pairs, strict=True))
-        share = median(loop_rate / bare_rate for bare_rate, loop_rate in pairs)
-        rows.append([modality, f"{step:.1f}", f"{whole:.1f}", f"{share:.2f}", f"{alone:.0f}"])
-        claims.append(record.claim(f"{modality}: whole loop / bare step", share, least=0.9))
-    header = ["stream", "bare step, clips/s", "whole loop", "share", "loader alone"]
+        rates = [median(own) for own in zip(*turns, strict=True)]
+        rows.append([modality, *(f"{rate:.1f}" for rate in rates), f"{alone:.0f}"])
+        for words, place in (("step", 1), ("step without clipping and optimiser", 0)):
+            share = median(turn[2] / turn[place] for turn in turns)
+            claims.append(record.claim(f"{modality}: whole loop / {words}", share, least=0.9))
+    header = ["stream, clips/s", "forward, backward", "with clipping, optimiser", "whole loop"]
+    header.append("loader alone")
     yield record.table(header, rows)
     yield "\n".join(claims)
 
