@@ -7,6 +7,7 @@ import torch
 from made_up_nets import video
 
 from dancestyle import nets
+from dancestyle.nets.published import PUBLISHED
 
 
 @pytest.mark.parametrize("name", nets.names())
@@ -30,3 +31,17 @@ def test_create_says_what_is_wrong(arguments: dict[str, object], sentence: str) 
     defaults: dict[str, object] = {"name": "i3d_inception", "num_classes": 5}
     with pytest.raises(ValueError, match=sentence):
         nets.create(**{**defaults, **arguments})  # type: ignore[arg-type]
+
+
+def test_strides_in_time_bring_the_input_they_were_made_for() -> None:
+    native = nets.create("i3d_r50", 3, time_strides=(1, 1, 2)).native
+    assert native == PUBLISHED["pytorchvideo/i3d_r50"].input
+    assert nets.create("i3d_r50", 3).native == PUBLISHED["mmaction2/i3d_r50"].input
+
+
+def test_a_net_knows_what_it_was_made_as() -> None:
+    net = nets.create("slowfast_r50", 3, alpha=8, lateral_length=5)
+    assert net.name == "slowfast_r50"
+    assert net.options == {
+        "alpha": 8, "lateral_length": 5, "lateral_norm": True, "slow_frames": "stride"
+    }  # fmt: skip
