@@ -49,6 +49,7 @@ def lay_out(root: Path) -> None:
     at = huge.index(b"strf") + 12
     huge[at : at + 8] = (60_000).to_bytes(4, "little") * 2
     (root / "huge.avi").write_bytes(bytes(huge))
+    make.write(root / "ribbon.mkv", 3, height=1, width=65_535, codec="ffv1")
     (root / "huge.gif").write_bytes(gif(60_000, 60_000, 1))
     (root / "endless.gif").write_bytes(gif(32, 32, 500))
     os.mkfifo(root / "pipe.mp4")
@@ -63,6 +64,7 @@ REASONS = {
     "sound.mp4": "no video stream",
     "huge.avi": "damaged: 4 of 4 packets undecodable",
     "huge.gif": "no decodable frame",
+    "ribbon.mkv": "too large at this short_side: 65535x1 would become 2097120x32",
     "endless.gif": "longer than 6 hours, by its own account",
     "pipe.mp4": "not a file",
     "nowhere.mp4": "file not found",

@@ -25,6 +25,8 @@ MAX_PIXELS = 8192 * 4608
 """Largest frame that is decoded: a little above 8K television."""
 MAX_BYTES = 2 << 30
 """Most memory that one file's frames may fill."""
+MAX_SIDE = 16_384
+"""Longest side of a resized frame: what H.264 is encoded with takes no more."""
 MAX_DAMAGE = 0.5
 """Largest share of undecodable packets; a file above it is rejected, below it plays with gaps."""
 
@@ -211,11 +213,10 @@ class Source:
             if len(images) + count > max_frames:
                 raise VideoError(self.path, f"more than {max_frames} frames; give an end")
             if size is None:
-                height, width = upright_size(frame)
-                size = even_size(height, width, short_side) if short_side else (height, width)
+                size = upright_size(frame)
+                size = target_size(self.path, *size, short_side) if short_side else size
+            check_memory(self.path, len(images) + count, size)
             images.extend([to_rgb(frame, self.reformatter, size)] * count)
-            if len(images) * size[0] * size[1] * 3 > MAX_BYTES:
-                raise VideoError(self.path, "too many pixels in all; give an end or a short_side")
         return images
 
 
@@ -333,6 +334,25 @@ def even_size(height: int, width: int, short_side: int) -> tuple[int, int]:
     scale = short_side / min(height, width)
     even = [max(2, 2 * round(side * scale / 2)) for side in (height, width)]
     return even[0], even[1]
+
+
+def target_size(path: Path | str, height: int, width: int, short_side: int) -> tuple[int, int]:
+    """:func:`even_size` of a file's frames, before anything of that size is made.
+
+    Raises:
+        VideoError: a long and narrow frame, which would become huge.
+    """
+    size = even_size(height, width, short_side)
+    if max(size) > MAX_SIDE or size[0] * size[1] > MAX_PIXELS:
+        found = f"{width}x{height} would become {size[1]}x{size[0]}"
+        raise VideoError(path, f"too large at this short_side: {found}")
+    return size
+
+
+def check_memory(path: Path | str, frames: int, size: tuple[int, int]) -> None:
+    """Refuse frames of ``size`` (height, width) that would fill more memory than a file may."""
+    if frames * size[0] * size[1] * 3 > MAX_BYTES:
+        raise VideoError(path, "too many pixels in all; give an end or a smaller short_side")
 
 
 def resize(image: Image, size: tuple[int, int]) -> Image:

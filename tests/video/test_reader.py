@@ -222,6 +222,16 @@ def test_too_large_frames_are_refused(tmp_path: Path) -> None:
     assert len(decode(path, max_pixels=96 * 64)) == 2
 
 
+def test_a_ribbon_is_refused_before_it_is_enlarged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make.write(tmp_path / "a.mkv", 2, height=1, width=65_535, codec="ffv1")
+    assert decode(path).shape == (2, 1, 65_535, 3)
+    monkeypatch.setattr(source, "to_rgb", pytest.fail)
+    with pytest.raises(VideoError, match="65535x1 would become 16776960x256"):
+        decode(path, short_side=256)
+
+
 def lie_about_size(path: Path, side: int) -> Path:
     content = bytearray(path.read_bytes())
     at = content.index(b"strf") + 12  # width and height of AVI's bitmap header
