@@ -17,6 +17,7 @@ import os
 import sys
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -37,6 +38,9 @@ _LOCK = ".lock"
 Work = Callable[["Item", Path], Mapping[str, Any] | None]
 """Writes an item's result to the path and returns JSON facts of it (frames, width, ...).
 
+A fact called ``notes``, a list of texts ``<kind>: <details>``, says what the result lacks: it is
+counted by kind and logged.
+
 Must be a function of a module or ``functools.partial`` of one, since it goes to other processes,
 and its result may depend on nothing but the item, ``params`` and the code that ``version`` names.
 It raises ``ValueError`` (``VideoError`` has a ``reason``) for an item that cannot be done."""
@@ -55,11 +59,14 @@ class Item:
         inputs: files that the result is made from; their content is part of the key, their names
             are not
         args: anything JSON-able that the work needs and that the result depends on
+        libraries: installed packages, by name, that the result depends on besides those that
+            :func:`code_version` knows
     """
 
     id: str
     inputs: tuple[str, ...] = ()
     args: Mapping[str, Any] = field(default_factory=dict)
+    libraries: tuple[str, ...] = ()
 
 
 @dataclass
@@ -86,6 +93,7 @@ class Report:
 
 
 _LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless")
+"""Of all work; what only some of it uses is named by its items."""
 
 
 def code_version(*modules: ModuleType) -> str:
@@ -192,7 +200,13 @@ def run(
     rate = f"{len(jobs) / seconds:.1f} clips/s" if jobs else "nothing to compute"
     print(f"{name}: {report}", flush=True)
     lines = [f"{report} ({rate}, {seconds:.1f} s)"]
-    _log(name, "\n".join(lines + [f"  {i}: {reason}" for i, reason in report.failed.items()]))
+    lines += [f"  {i}: {reason}" for i, reason in report.failed.items()]
+    notes = [(i, note) for i, facts in report.done.items() for note in facts.get("notes", [])]
+    _log(name, "\n".join(lines + [f"  {i}: {note}" for i, note in notes]))
+    if notes:
+        kinds = Counter(note.split(":")[0] for _, note in notes)
+        told = ", ".join(f"{kind} {count}" for kind, count in sorted(kinds.items()))
+        print(f"{name}: {told} ({LOGS / name}.log lists them)", flush=True)
     return report
 
 
@@ -374,7 +388,14 @@ def _check_ids(items: Sequence[Item]) -> None:
 
 
 def _own(item: Item) -> str:
-    return json.dumps([item.id, dict(item.args), len(item.inputs)], sort_keys=True)
+    own = [item.id, dict(item.args), len(item.inputs)]
+    own += [_installed(name) for name in item.libraries]
+    return json.dumps(own, sort_keys=True)
+
+
+@functools.cache
+def _installed(library: str) -> str:
+    return f"{library} {metadata.version(library)}"
 
 
 def _digest(*parts: str) -> str:

@@ -15,9 +15,9 @@ from dancestyle.labels import STYLES
 from dancestyle.params import BuildDataset, FolderSource, KineticsSource, Source
 from dancestyle.sources import folder, kinetics, lets_dance
 from dancestyle.sources.base import Found, SourceClip, printable
-from dancestyle.video import errors, reader, writer
+from dancestyle.video import duration, errors, reader, writer
 
-CODE = clipmap.code_version(normalise, lets_dance, errors, reader, writer)
+CODE = clipmap.code_version(normalise, lets_dance, duration, errors, reader, writer)
 """Of all that a normalised clip depends on."""
 DURATIONS = Path(".cache/durations.json")
 """How long the videos of a folder are, so that they need not be opened again to know it."""

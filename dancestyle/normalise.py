@@ -18,20 +18,25 @@ from PIL import Image
 
 from dancestyle.clipmap import Item
 from dancestyle.files import atomic_path
-from dancestyle.sources.base import SourceClip
+from dancestyle.sources.base import SourceClip, printable
 from dancestyle.sources.lets_dance import read_poses
+from dancestyle.video import duration
 from dancestyle.video.errors import VideoError
-from dancestyle.video.reader import MAX_PIXELS, decode, even_size, resize
+from dancestyle.video.reader import MAX_PIXELS, decode, resize
+from dancestyle.video.source import check_memory, target_size
 from dancestyle.video.writer import write_clip
 
 ShortClips = Literal["loop", "repeat_last", "reject"]
+_PICTURES = ("pillow",)
+"""What decodes the pictures of a clip that is stored as frames."""
 
 
 def item_of(clip: SourceClip) -> Item:
     """What the clip map needs to know of a source clip."""
     if clip.frames:
         inputs = tuple(str(Path(clip.origin) / name) for name in clip.frames)
-        return Item(clip.clip_id, inputs, {"numbers": list(clip.numbers), "fps": clip.fps})
+        args = {"numbers": list(clip.numbers), "fps": clip.fps}
+        return Item(clip.clip_id, inputs, args, _PICTURES)
     return Item(clip.clip_id, (clip.origin,), {"start": clip.start, "end": clip.end})
 
 
@@ -47,6 +52,7 @@ def pose_item_of(clip: SourceClip) -> Item:
             *(str(p) for p, found in zip(paths, there, strict=True) if found),
         ),
         {"numbers": list(clip.numbers), "there": there, "fps": clip.fps},
+        _PICTURES,
     )
 
 
@@ -64,13 +70,14 @@ def normalise(
 ) -> dict[str, Any]:
     """Write the normalised clip; return its frames, width, height, and the hash of the file.
 
-    The hash finds duplicates: the same frames give the same file.
+    The hash finds duplicates: the same frames give the same file. ``notes`` tell what is not in the
+    clip: pictures that cannot be read, and what lies beyond ``max_seconds``.
 
     Raises:
         ValueError: the clip cannot be used; VideoError has the reason in a few words.
     """
     if "numbers" in item.args:
-        frames = assemble(
+        frames, notes = assemble(
             item.inputs,
             item.args["numbers"],
             item.args["fps"],
@@ -88,6 +95,8 @@ def normalise(
             max_seconds=max_seconds,
             max_frames=math.ceil(max_seconds * fps) + 1,
         )
+        full = len(frames) + 1 >= max_seconds * fps
+        notes = beyond(item, fps, max_seconds) if full else []
     order = lengthened(len(frames), min_frames, short_clips)
     if order is None:
         raise VideoError(item.inputs[0], f"too short: {len(frames)} of {min_frames} frames")
@@ -97,7 +106,23 @@ def normalise(
         "width": frames.shape[2],
         "height": frames.shape[1],
         "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        **({"notes": notes} if notes else {}),
     }
+
+
+def beyond(item: Item, fps: float, max_seconds: float) -> list[str]:
+    """A note of what a video goes on for after ``max_seconds``, by its own account."""
+    start, end = item.args["start"], item.args["end"]
+    try:
+        length = duration.seconds(item.inputs[0])
+    except VideoError:
+        return ["cut at max_seconds: how much is not known"]
+    rest = (length if end is None else min(end, length)) - start - max_seconds
+    return [_cut(round(rest * fps))] if rest > duration.DOUBT else []
+
+
+def _cut(frames: int) -> str:
+    return f"cut at max_seconds: {frames} frames"
 
 
 def lengthened(frames: int, least: int, how: ShortClips) -> list[int] | None:
@@ -121,18 +146,21 @@ def assemble(
     fps: float,
     short_side: int,
     max_seconds: float,
-) -> np.ndarray:
-    """Numbered pictures -> uint8 (T, H, W, 3) RGB at a steady rate.
+) -> tuple[np.ndarray, list[str]]:
+    """Numbered pictures -> uint8 (T, H, W, 3) RGB at a steady rate, and notes of what is lost.
 
     A picture's time is its number; where one is missing or cannot be read, the nearest in time
     stands in, so that the dance keeps its tempo.
 
     Raises:
-        VideoError: no picture can be read.
+        VideoError: no picture can be read, or they are too large.
     """
     left = dict(zip(numbers, paths, strict=True))
-    seconds = min((numbers[-1] - numbers[0] + 1) / source_fps, max_seconds)
-    wanted = [numbers[0] + index * source_fps / fps for index in range(round(seconds * fps) or 1)]
+    seconds = (numbers[-1] - numbers[0] + 1) / source_fps
+    count = round(min(seconds, max_seconds) * fps) or 1
+    rest = round(seconds * fps) - count
+    notes = [_cut(rest)] if rest > 0 else []
+    wanted = [numbers[0] + index * source_fps / fps for index in range(count)]
     pictures: dict[int, np.ndarray] = {}
     frames: list[np.ndarray] = []
     size: tuple[int, int] | None = None
@@ -142,15 +170,18 @@ def assemble(
             if number not in pictures:
                 picture = read_picture(left[number])
                 if picture is None:
-                    del left[number]
+                    notes.append(f"unreadable picture: {printable(left.pop(number))}")
                     continue
-                size = size or even_size(picture.shape[0], picture.shape[1], short_side)
+                if size is None:
+                    height, width = picture.shape[:2]
+                    size = target_size(left[number], height, width, short_side)
+                    check_memory(left[number], count, size)
                 pictures = {number: resize(picture, size)}  # only the last one can be next again
             frames.append(pictures[number])
             break
     if not frames:
         raise VideoError(Path(paths[0]).parent, "no readable frame")
-    return np.stack(frames)
+    return np.stack(frames), notes
 
 
 def nearest(numbers: Sequence[int], time: float) -> int:
@@ -184,9 +215,11 @@ def pose_file(item: Item, path: Path) -> Mapping[str, Any]:
     height, width = picture.shape[:2]
     given = iter(item.inputs[1:])
     files = [Path(next(given)) if there else Path() for there in item.args["there"]]
-    joints = read_poses(files, width, height)
+    joints, unreadable = read_poses(files, width, height)
     numbers = np.asarray(item.args["numbers"])
     times = ((numbers - numbers[0]) / item.args["fps"]).astype(np.float32)
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(handle, joints=joints, times=times)
-    return {"frames": len(times), "persons": joints.shape[1]}
+    notes = [f"unreadable poses: {printable(file)}" for file in unreadable]
+    facts = {"frames": len(times), "persons": joints.shape[1]}
+    return {**facts, "notes": notes} if notes else facts

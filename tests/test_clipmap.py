@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,11 @@ def contents(folder: str = "out") -> dict[str, str]:
     return {path.name: path.read_text() for path in sorted(Path(folder).iterdir())}
 
 
+def noting(item: Item, path: Path) -> dict[str, Any]:
+    notes = [f"frame lost: {n}" for n in range(int(item.id[4:]))]
+    return {**shout(item, path), **({"notes": notes} if notes else {})}
+
+
 def test_results_are_reused_recomputed_and_removed(capsys: pytest.CaptureFixture[str]) -> None:
     items = make_inputs(6)
     report = run(items)
@@ -171,6 +177,22 @@ def test_failures_have_reasons_and_are_remembered() -> None:
     Path("calls").unlink()
     assert counts(run(items, refuse_odd)) == (3, 0, 0, 2)
     assert not Path("calls").exists()
+
+
+def test_what_a_result_lacks_is_told_each_time(capsys: pytest.CaptureFixture[str]) -> None:
+    for _ in range(2):
+        run(make_inputs(3), noting)
+        assert "test: frame lost 3 (logs/test.log lists them)" in capsys.readouterr().out
+    assert Path("logs/test.log").read_text().count("  item2: frame lost: 1\n") == 2
+
+
+def test_libraries_are_part_of_the_key_where_they_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain, painted = make_inputs(2)
+    items = [plain, replace(painted, libraries=("pillow",))]
+    run([plain, painted])
+    assert counts(run(items)) == (1, 1, 0, 0)
+    monkeypatch.setattr(clipmap, "_installed", lambda name: f"{name} 99")
+    assert counts(run(items)) == (1, 1, 0, 0)
 
 
 def test_a_crash_costs_one_item() -> None:

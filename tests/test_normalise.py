@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,35 @@ def test_a_huge_picture_is_not_decoded(tmp_path: Path) -> None:
     assert normalise.read_picture(path) is None
 
 
+def test_a_ribbon_of_a_picture_is_not_enlarged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    item = pictures(tmp_path / "in", {1: 40, 2: 80})
+    Image.new("RGB", (30_000, 1)).save(item.inputs[0])
+    monkeypatch.setattr(normalise, "resize", pytest.fail)
+    with pytest.raises(VideoError) as caught:
+        normalise.normalise(item, tmp_path / "out.mp4", **OPTIONS)
+    assert caught.value.reason == ("too large at this short_side: 30000x1 would become 960000x32")
+    with pytest.raises(VideoError, match="too many pixels"):  # 2000 s of 800x600
+        long = Item("x_002", item.inputs[1:] * 2, {"numbers": [1, 50_000], "fps": 25.0})
+        options = OPTIONS | {"short_side": 600, "max_seconds": 2000}
+        normalise.normalise(long, tmp_path / "out.mp4", **options)
+
+
+def test_what_is_lost_is_noted(tmp_path: Path) -> None:
+    item = pictures(tmp_path / "in", {n: 80 for n in range(1, 61)})
+    Path(item.inputs[3]).write_text("broken")
+    facts = normalise.normalise(item, tmp_path / "out.mp4", **OPTIONS)
+    assert facts["notes"] == [
+        "cut at max_seconds: 10 frames",
+        f"unreadable picture: {item.inputs[3]}",
+    ]
+    write_clip(tmp_path / "in.mp4", (grey(k) for k in range(80)))
+    for end, notes in ((None, ["cut at max_seconds: 30 frames"]), (2.04, None)):
+        video = Item("a", (str(tmp_path / "in.mp4"),), {"start": 0.0, "end": end})
+        assert normalise.normalise(video, tmp_path / "out.mp4", **OPTIONS).get("notes") == notes
+
+
 @given(st.lists(st.integers(0, 300), unique=True, min_size=1).map(sorted), st.floats(-10, 310))
 def test_nearest(numbers: list[int], time: float) -> None:
     best = min(numbers, key=lambda number: (abs(number - time), number))
@@ -132,10 +162,16 @@ def test_poses_travel_along(tmp_path: Path) -> None:
         fps=25.0,
         poses=str(tmp_path / "poses"),
     )
-    assert normalise.item_of(clip) == item
-    normalise.pose_file(normalise.pose_item_of(clip), tmp_path / "out.npz")
+    assert normalise.item_of(clip) == replace(item, libraries=("pillow",))
+    assert normalise.pose_file(normalise.pose_item_of(clip), tmp_path / "out.npz") == {
+        "frames": 2,
+        "persons": 1,
+    }
     with np.load(tmp_path / "out.npz") as content:
         assert content["times"].tolist() == pytest.approx([0, 0.08])
         assert content["joints"].shape == (2, 1, 17, 2)
         assert np.isnan(content["joints"][0]).all()
         assert content["joints"][1, 0, 0].tolist() == [0.5, 0.5]
+    (broken := tmp_path / "poses/x_001_0001.json").write_text("[[")
+    facts = normalise.pose_file(normalise.pose_item_of(clip), tmp_path / "out.npz")
+    assert facts["notes"] == [f"unreadable poses: {broken}"]

@@ -60,8 +60,9 @@ def build(
     modules = (sys.modules[__name__], methods, store, reader, errors)
     shared = _Shared(out, clipmap.code_version(*modules), workers, cluster)
     derived = [_derived(copy, {clip.clip_id for clip in clips}, out) for copy in copies]
+    libraries = methods.libraries(config.method)
     computed = shared.run(
-        [Item(clip.clip_id, (clip.path,)) for clip in clips],
+        [Item(clip.clip_id, (clip.path,), libraries=libraries) for clip in clips],
         functools.partial(
             compute,
             method=config.method,

@@ -37,6 +37,11 @@ def names() -> list[str]:
     return sorted(_METHODS)
 
 
+def libraries(name: str) -> tuple[str, ...]:
+    """Packages that compute a method's flow, but for OpenCV, which all of this project needs."""
+    return ("torch", "torchvision") if name == "raft" else ()
+
+
 def create(name: str, **options: Any) -> Method:
     """The method of that name.
 

@@ -173,34 +173,40 @@ def _groups(folder: Path, label: str, found: Found) -> dict[str, dict[int, str]]
     return groups
 
 
-def read_poses(paths: list[Path], width: int, height: int) -> np.ndarray:
+def read_poses(paths: list[Path], width: int, height: int) -> tuple[np.ndarray, list[Path]]:
     """Poses of frames: float32 (frames, persons, 17, 2), coordinates as shares of the image.
 
     NaN stands for a missing person, keypoint or file (a frame with nobody may lack its file), and
-    for a file that cannot be read.
+    for a file that cannot be read. Those that are there and cannot be read come second.
 
     Args:
         paths: a JSON file a frame: a list of persons ``["personN", ["nose", [x, y]], ...]``.
         width: of the frames, in pixels, as the coordinates are.
         height: of the frames, in pixels.
     """
-    people = [_people(path) for path in paths]
+    read = [_people(path) for path in paths]
+    people = [people or [] for people in read]
     persons = max(map(len, people), default=0)
     joints = np.full((len(paths), persons, len(KEYPOINTS), 2), np.nan, np.float32)
     for frame, list_of_joints in enumerate(people):
         for person, keypoints in enumerate(list_of_joints):
             for name, (x, y) in keypoints.items():
                 joints[frame, person, KEYPOINTS.index(name)] = x / width, y / height
-    return joints
+    return joints, [path for path, people in zip(paths, read, strict=True) if people is None]
 
 
-def _people(path: Path) -> list[dict[str, tuple[float, float]]]:
+def _people(path: Path) -> list[dict[str, tuple[float, float]]] | None:
+    """The keypoints of each person, nobody where there is no file; None if it cannot be read."""
+    if not path.is_file():
+        return []
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return []
+        return None
+    if not isinstance(content, list):
+        return None
     people: list[dict[str, tuple[float, float]]] = []
-    for person in content if isinstance(content, list) else []:
+    for person in content:
         joints: dict[str, tuple[float, float]] = {}
         for item in person if isinstance(person, list) else []:
             try:

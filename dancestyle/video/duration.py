@@ -16,6 +16,8 @@ MAX_CLAIM = 6 * 3600.0
 """Seconds; a header that claims more is not believed, and a file whose frames do is refused."""
 MIN_BYTES_A_SECOND = 500
 """A header that claims so much time for so few bytes is not believed."""
+DOUBT = 0.1
+"""Seconds by which a believed claim may be too long: sound often ends a little after the pictures."""
 
 
 def seconds(path: Path | str) -> float:

@@ -9,7 +9,7 @@ import pytest
 
 from dancestyle import params
 from dancestyle.clips import Clip
-from dancestyle.flow import build, picture
+from dancestyle.flow import build, methods, picture
 from dancestyle.flow.methods import FlowError
 from dancestyle.flow.store import FlowReader
 from dancestyle.video.writer import write_clip
@@ -75,6 +75,17 @@ def test_clips_and_their_copies() -> None:
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 5 * picture.TILE[1]
     assert len(picture.jpeg(sheet)) < 200_000
     assert np.array_equal(sheet, picture.contact_sheet(clips[::-1], "flow"))
+
+
+def test_what_computes_the_flow_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    clips = [make_clip("a")]
+    build.build(clips, copies_of(clips[0], "hflip"), config(), "flow", workers=1)
+    assert methods.libraries("dis") == () and "torch" in methods.libraries("raft")
+    monkeypatch.setattr(methods, "libraries", lambda name: ("pillow",))
+    computed, derived = build.build(
+        clips, copies_of(clips[0], "hflip"), config(), "flow", workers=1
+    )
+    assert (computed.computed, derived.reused) == (1, 1)
 
 
 def test_another_size_and_bound() -> None:

@@ -100,7 +100,9 @@ def test_poses(tmp_path: Path) -> None:
     one = put(tmp_path / "1.json", json.dumps([person]))
     two = put(tmp_path / "2.json", json.dumps([person, ["person1", ["nose", [0, 0]]]]))
     broken = put(tmp_path / "3.json", "[[")
-    joints = lets_dance.read_poses([one, two, broken, tmp_path / "4.json"], 64, 24)
+    files = [one, two, broken, tmp_path / "4.json"]
+    joints, unreadable = lets_dance.read_poses(files, 64, 24)
+    assert unreadable == [broken]
     assert joints.shape == (4, 2, 17, 2) and joints.dtype == np.float32
     assert joints[0, 0, 0].tolist() == [0.5, 0.5] and joints[0, 0, 16].tolist() == [1, 1]
     assert np.isfinite(joints[:, :, :, 0]).sum() == 5
@@ -108,5 +110,6 @@ def test_poses(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ['{"a": 1}', "[1, null, []]", '[["p", ["nose"], ["nose", 1]]]'])
 def test_odd_poses(tmp_path: Path, text: str) -> None:
-    joints = lets_dance.read_poses([put(tmp_path / "1.json", text)], 64, 24)
+    joints, unreadable = lets_dance.read_poses([put(tmp_path / "1.json", text)], 64, 24)
     assert not np.isfinite(joints).any()
+    assert len(unreadable) == text.startswith("{")
