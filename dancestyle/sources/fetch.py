@@ -21,7 +21,7 @@ from typing import TypeVar
 from dancestyle import files
 from dancestyle.labels import STYLES, normalise
 from dancestyle.sources.base import Found
-from dancestyle.sources.kinetics import Key, Listed, _rows, stem_of
+from dancestyle.sources.kinetics import Key, Listed, _files, _rows, stem_of
 
 CHUNK = 1 << 20
 _AGENT = {"User-Agent": "dancestyle"}
@@ -74,6 +74,11 @@ def wanted_clips(annotations: Sequence[str], labels: Iterable[str] = STYLES) -> 
     names = {normalise(label) for label in labels}
     rows = (row for path in annotations for row in _rows(path, "fetch", Found()))
     return {row.key: row for row in rows if row.label in names}
+
+
+def clips_there(out: Path) -> dict[Key, list[Path]]:
+    """The files of each clip below a folder, whoever brought them."""
+    return _files([str(out)], "fetch", Found()) if out.is_dir() else {}
 
 
 def download(url: str, path: Path, patience: Patience, timeout: float = 60.0) -> int:
@@ -160,12 +165,16 @@ class MissingTable:
     def __len__(self) -> int:
         return len(self._rows)
 
-    def add(self, row: Listed, reason: str, final: bool) -> None:
-        """Note a clip."""
-        name = stem_of(row.key)
+    def __contains__(self, name: str) -> bool:
+        return name in self._rows
+
+    def add(self, rows: Iterable[Listed], reason: str, final: bool) -> None:
+        """Note clips."""
         words = " ".join(reason.split())
         with self._lock:
-            self._rows[name] = Missing(name, row.label or "", "yes" if final else "no", words)
+            for row in rows:
+                name = stem_of(row.key)
+                self._rows[name] = Missing(name, row.label or "", "yes" if final else "no", words)
             self._write()
 
     def drop(self, names: Iterable[str]) -> None:

@@ -57,6 +57,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"{len(parts) - len(bad)} of {len(parts)} parts done, {sum(p.kept for p in parts)} "
             "clips in them" + ("; repeat the command for the others" if bad else "")
         )
+        if not bad and (missing := fetch_cvdf.list_missing(wanted, arguments.out)):
+            print(f"{missing} clips are in none of them (see {arguments.out / 'unavailable.csv'})")
         return 1 if bad else 0
     get = fetch_youtube.plain_http(arguments.url) if arguments.url else fetch_youtube.yt_dlp()
     summary = fetch_youtube.fetch(

@@ -3,7 +3,8 @@
 A part is a tar file of some gigabytes with clips of all classes. The download goes on where it
 broke off, also in a later run; a part that is done leaves a small note under ``.parts/``, so that
 it is not downloaded again. Clips go to ``<out>/<split>/<name>``, replacements for corrupted ones to
-``<out>/replacement/``, which is how the reader of Kinetics expects them.
+``<out>/replacement/``, which is how the reader of Kinetics expects them; what lies deeper in ``<out>``
+was cut from the video itself, and is left out.
 """
 
 from __future__ import annotations
@@ -22,8 +23,16 @@ from pathlib import Path
 from dancestyle import files
 from dancestyle.progress import progress
 from dancestyle.sources.base import VIDEO_SUFFIXES, split_suffix
-from dancestyle.sources.fetch import CHUNK, Interrupted, Patience, Unavailable, download
-from dancestyle.sources.kinetics import Key, parse_stem
+from dancestyle.sources.fetch import (
+    CHUNK,
+    Interrupted,
+    MissingTable,
+    Patience,
+    Unavailable,
+    clips_there,
+    download,
+)
+from dancestyle.sources.kinetics import Key, Listed, parse_stem, stem_of
 
 
 @dataclass(frozen=True)
@@ -62,17 +71,39 @@ def fetch(
     """Take the ``wanted`` clips out of all parts; a :class:`Part` for each URL, in their order."""
     patience = patience or Patience()
     sums = checksums or {}
+    there = {
+        key
+        for key, paths in clips_there(out).items()
+        if any(path.parent.parent != out for path in paths)
+    }
 
     def work(url: str) -> Part:
-        return _fetch_part(url, wanted, out, keep_tars, patience, sums)
+        return _fetch_part(url, wanted, there, out, keep_tars, patience, sums)
 
     with ThreadPoolExecutor(workers) as pool:
         return list(progress(pool.map(work, urls), len(urls), "fetch", "part"))
 
 
+def list_missing(wanted: Mapping[Key, Listed], out: Path) -> int:
+    """Write to ``unavailable.csv`` which clips are in no part, once all are read; how many.
+
+    They may yet be had from the videos, so none is called gone for good; what an earlier attempt at
+    that has found stays.
+    """
+    table = MissingTable(out / "unavailable.csv")
+    there = set(wanted) & set(clips_there(out))
+    table.drop(stem_of(key) for key in there)
+    missing = [row for key, row in wanted.items() if key not in there]
+    new = [row for row in missing if stem_of(row.key) not in table]
+    if new:
+        table.add(new, "in none of the parts", final=False)
+    return len(missing)
+
+
 def _fetch_part(
     url: str,
     wanted: Collection[Key],
+    there: Collection[Key],
     out: Path,
     keep_tars: bool,
     patience: Patience,
@@ -92,7 +123,7 @@ def _fetch_part(
         if not tar.is_file():
             download(url, tar, patience)
         problem = _check_sum(tar, checksums.get(place.name, ""))
-        kept = 0 if problem else extract(tar, wanted, out / folder)
+        kept = 0 if problem else extract(tar, wanted, out / folder, there)
     except (Unavailable, Interrupted) as error:
         return Part(url, problem=str(error))
     except (tarfile.TarError, EOFError, zlib.error) as error:
@@ -127,10 +158,11 @@ def _check_sum(path: Path, expected: str) -> str:
     return "" if found == expected else f"checksum {found}, expected {expected}"
 
 
-def extract(tar: Path, wanted: Collection[Key], folder: Path) -> int:
-    """Write the ``wanted`` clips of a tar file to ``folder``; how many there are.
+def extract(tar: Path, wanted: Collection[Key], folder: Path, there: Collection[Key] = ()) -> int:
+    """Write the ``wanted`` clips of a tar file to ``folder``; how many are in it.
 
-    Only the last part of a member's name is used, so nothing can be written elsewhere.
+    Those that are ``there`` already are not written. Only the last part of a member's name is used,
+    so nothing can be written elsewhere.
     """
     kept = 0
     with tarfile.open(tar, "r|*") as archive:  # read once from front to back
@@ -141,6 +173,8 @@ def extract(tar: Path, wanted: Collection[Key], folder: Path) -> int:
                 continue
             kept += 1
             target = folder / name
+            if key in there:
+                continue
             if target.is_file() and target.stat().st_size == member.size:
                 continue
             source = archive.extractfile(member)

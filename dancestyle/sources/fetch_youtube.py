@@ -2,8 +2,9 @@
 
 Each video is downloaded once, by yt-dlp (installed apart: it has to be as new as the sites it
 reads) or from a mirror by plain HTTP, and all of its clips are cut from it: decoded and encoded
-anew, since a cut without that starts at the keyframe before. Clips that are there already are not
-asked for again, nor those that are gone for good; ``unavailable.csv`` lists these with reasons.
+anew, since a cut without that starts at the keyframe before. Clips that are there already, from CVDF's
+parts too, are not asked for again, nor those that are gone for good; ``unavailable.csv`` lists these
+with reasons.
 """
 
 from __future__ import annotations
@@ -19,7 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dancestyle.progress import progress
-from dancestyle.sources.fetch import Interrupted, MissingTable, Patience, Unavailable, download
+from dancestyle.sources.fetch import (
+    Interrupted,
+    MissingTable,
+    Patience,
+    Unavailable,
+    clips_there,
+    download,
+)
 from dancestyle.sources.kinetics import Key, Listed, stem_of
 from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import decode
@@ -140,11 +148,10 @@ def fetch(
     missing = MissingTable(out / "unavailable.csv")
     gone = set() if retry_unavailable else missing.final()
     videos: dict[str, list[Listed]] = defaultdict(list)
-    there = 0
+    there = set(wanted) & set(clips_there(out))
+    missing.drop(stem_of(key) for key in there)
     for key, row in sorted(wanted.items()):
-        if target_of(row, out).is_file():
-            there += 1
-        elif stem_of(key) not in gone:
+        if key not in there and stem_of(key) not in gone:
             videos[key[0]].append(row)
 
     def work(rows: list[Listed]) -> int:
@@ -153,7 +160,7 @@ def fetch(
     with ThreadPoolExecutor(workers) as pool:
         done = pool.map(work, videos.values())
         fetched = sum(progress(done, len(videos), "fetch", "video"))
-    return Summary(there, fetched, len(missing))
+    return Summary(len(there), fetched, len(missing))
 
 
 def target_of(row: Listed, out: Path) -> Path:
@@ -170,8 +177,7 @@ def _fetch_video(
         try:
             video = patience.keep_trying(lambda: get(rows[0].key[0], Path(folder)))
         except (Unavailable, Interrupted) as error:
-            for row in rows:
-                missing.add(row, str(error), isinstance(error, Unavailable))
+            missing.add(rows, str(error), isinstance(error, Unavailable))
             return 0
         for row in rows:
             try:
@@ -183,7 +189,7 @@ def _fetch_video(
                     short_side=cut.short_side,
                 )
             except VideoError as error:
-                missing.add(row, error.reason, final=True)
+                missing.add([row], error.reason, final=True)
                 continue
             write_clip(target_of(row, out), frames, fps=cut.fps, crf=cut.crf)
             fetched += 1

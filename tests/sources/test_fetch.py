@@ -112,6 +112,7 @@ def test_only_dance_clips_are_taken_from_parts(web: Web, tmp_path: Path) -> None
     command = ["fetch", "kinetics", "--annotations", annotations, "--out", str(out), "--wait", "0"]
     command += ["--parts", str(tmp_path / "parts.txt")]
     assert main(command) == 1
+    assert not (out / "unavailable.csv").exists()  # the parts that failed may hold it
     assert (out / "train" / dance).read_bytes() == b"dance"
     assert sorted(path.name for path in out.rglob("*.mp4")) == [dance, dance]
     assert not list((out / "tars").iterdir())
@@ -122,6 +123,45 @@ def test_only_dance_clips_are_taken_from_parts(web: Web, tmp_path: Path) -> None
     assert main([*command, "--keep-tars"]) == 0
     assert web.asked["/k700/train/part_0.tar.gz"] == 1
     assert len(list((out / "tars").iterdir())) == 2
+
+
+@pytest.mark.parametrize("first", ["parts", "videos"])
+def test_parts_and_videos_fill_one_folder(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    both, video, part = (f"{letter * 11}_000001_000003" for letter in "abc")
+    web.files["/k700/train/part_0.tar.gz"] = tar({f"{both}.mp4": b"part", f"{part}.mp4": b"part"})
+    web.files["/k700/replacement.tgz"] = tar({f"{both}.mp4": b"better"})
+    Path("parts.txt").write_text("".join(web.url(path) + "\n" for path in web.files))
+    web.files["/aaaaaaaaaaa"] = web.files["/bbbbbbbbbbb"] = film(4)
+    annotations = lists(tmp_path, *(f"zumba,{letter * 11},1,3,train" for letter in "abcd"))
+    command = ["fetch", "kinetics", "--annotations", annotations, "--out", "out", "--wait", "0"]
+    parts, videos = [*command, "--parts", "parts.txt"], [*command, "--url", web.url("/{id}")]
+
+    def found() -> set[str]:
+        return {path.relative_to("out").as_posix() for path in Path("out").rglob("*.mp4")}
+
+    def missing() -> dict[str, str]:
+        rows = Path("out/unavailable.csv").read_text().splitlines()[1:]
+        return {row.split(",")[0]: row.split(",", 2)[2] for row in rows}
+
+    gone = f"{'d' * 11}_000001_000003"
+    own, cut = {f"train/{part}.mp4"}, {f"train/zumba/{video}.mp4"}
+    if first == "parts":
+        assert main(parts) == 0
+        assert found() == own | {f"train/{both}.mp4", f"replacement/{both}.mp4"}
+        assert missing() == dict.fromkeys((video, gone), "no,in none of the parts")
+        before = found()
+        assert main(videos) == 0
+        assert found() == before | cut and not web.asked["/aaaaaaaaaaa"]
+    else:
+        assert main(videos) == 0
+        assert set(missing()) == {part, gone}
+        assert main(parts) == 0
+        assert found() == own | cut | {f"train/zumba/{both}.mp4"}
+    assert missing() == {gone: "yes,HTTP 404"}
+    assert main(parts) == main(videos) == 0 and missing() == {gone: "yes,HTTP 404"}
 
 
 def test_checksums(web: Web, tmp_path: Path) -> None:
