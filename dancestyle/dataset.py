@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -48,8 +49,13 @@ class Dataset:
     counts: dict[str, dict[str, int]]
 
 
-def read_sources(sources: Iterable[Source], workers: int = 0) -> dict[str, Found]:
-    """What each source holds, by its name; a clip id that two of them have is the first one's."""
+def read_sources(
+    sources: Iterable[Source], workers: int = 0, max_seconds: float = math.inf
+) -> dict[str, Found]:
+    """What each source holds, by its name; a clip id that two of them have is the first one's.
+
+    ``max_seconds`` is where clips are going to be cut.
+    """
     found: dict[str, Found] = {}
     owner: dict[str, str] = {}
     for source in sources:
@@ -59,7 +65,7 @@ def read_sources(sources: Iterable[Source], workers: int = 0) -> dict[str, Found
                 f"build_dataset.sources: two sources are called '{name}'; join their folders, or "
                 "give a Kinetics source another name"
             )
-        one = found[name] = _read(source, workers)
+        one = found[name] = _read(source, workers, max_seconds)
         kept = []
         for clip in one.clips:
             first = owner.setdefault(clip.clip_id, name)
@@ -72,11 +78,11 @@ def read_sources(sources: Iterable[Source], workers: int = 0) -> dict[str, Found
     return found
 
 
-def _read(source: Source, workers: int) -> Found:
+def _read(source: Source, workers: int, max_seconds: float) -> Found:
     if isinstance(source, KineticsSource):
         return kinetics.read(source.annotations, source.videos, source.name)
     if isinstance(source, FolderSource):
-        return folder.read(source.root, source.clip_seconds, workers, DURATIONS)
+        return folder.read(source.root, source.clip_seconds, workers, DURATIONS, max_seconds)
     return lets_dance.read(source.root, source.class_map, source.fps)
 
 
@@ -115,7 +121,7 @@ def build(
         DatasetError: two sources share a name.
     """
     seen_ids = kinetics.read_ids(config.kinetics400_ids) if config.kinetics400_ids else set()
-    found = read_sources(config.sources, workers)
+    found = read_sources(config.sources, workers, config.max_seconds)
     everything = [clip for one in found.values() for clip in one.clips]
     rejected = [row for one in found.values() for row in one.rejected]
     places = Path(out_dir) / "clips"

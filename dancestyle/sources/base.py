@@ -15,8 +15,10 @@ from dancestyle.clips import Rejected
 VIDEO_SUFFIXES = frozenset(
     "." + suffix
     for suffix in (
-        *("3gp", "asf", "avi", "divx", "flv", "gif", "m2ts", "m4v", "mkv", "mov", "mp4", "mpeg"),
-        *("mpg", "mts", "ogv", "ts", "vob", "webm", "wmv", "y4m"),
+        *("3g2", "3gp", "asf", "avi", "divx", "dv", "f4v", "flv", "gif", "h264", "h265", "hevc"),
+        *("ivf", "m1v", "m2ts", "m2v", "m4v", "mj2", "mjpeg", "mkv", "mov", "mp4", "mpe", "mpeg"),
+        *("mpg", "mts", "mxf", "nut", "ogm", "ogv", "qt", "rm", "rmvb", "swf", "ts", "vob"),
+        *("webm", "wmv", "wtv", "y4m"),
     )
 )
 """Files with another suffix are not taken for videos."""
