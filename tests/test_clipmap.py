@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -279,6 +280,8 @@ from dancestyle import clipmap
 def work(item, path):
     time.sleep(0.05)
     path.write_text(item.id)
+    with open("worked", "a") as worked:
+        worked.write(item.id + "\\n")
     return {}
 
 if __name__ == "__main__":
@@ -286,17 +289,21 @@ if __name__ == "__main__":
     clipmap.run(items, work, name="slow", out_dir="out", suffix=".txt", params={}, version="1",
                 workers=2)
 """
+WORKERS = 2
 
 
 def test_killed_again_and_again(folder: Path) -> None:
     Path("slow.py").write_text(SLOW_RUN)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    before = 0
-    for _ in range(8):
-        process = subprocess.Popen([sys.executable, "slow.py"], env=environment)
+    before = kills = 0
+    for number in range(8):
+        command = [sys.executable, "slow.py"]
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
         goal = min(60, before + 12)
         wait_until(partial(reached, goal, process))
-        process.send_signal(signal.SIGKILL)
+        if process.poll() is None:
+            kills += 1  # by turns it alone and all that it has started
+            (os.killpg if number % 2 else os.kill)(process.pid, signal.SIGKILL)
         process.wait()
         assert done() >= before
         before = done()
@@ -306,6 +313,9 @@ def test_killed_again_and_again(folder: Path) -> None:
         [sys.executable, "slow.py"], env=environment, capture_output=True, text=True, check=True
     )
     assert "failed 0" in finish.stdout
+    worked = Counter(Path("worked").read_text().split())
+    assert len(worked) == 60 and kills
+    assert worked.total() - 60 <= kills * WORKERS  # lost is at most what was in flight
     assert contents() == {f"item{i}.txt": f"item{i}" for i in range(60)}
     assert [p for p in Path(".cache/clipmap/slow").iterdir() if p.name.startswith(".tmp")] == []
 

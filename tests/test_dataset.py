@@ -107,6 +107,45 @@ def test_a_run_after_another_is_like_a_clean_one(here: Path) -> None:
     assert len(list(Path("data/dataset/clips").iterdir())) == 5
 
 
+def dance(stem: str, numbers: range) -> None:
+    """Frames of a Let's Dance clip, a pose beside the first of them."""
+    for number in numbers:
+        Image.new("RGB", (32, 24), (number * 20, 0, 0)).save(
+            f"ld/rgb/tango/{stem}_{number:04d}.jpg"
+        )
+    pose = Path(f"ld/densepose/tango/{stem}_{numbers[0]:04d}.json")
+    pose.parent.mkdir(parents=True, exist_ok=True)
+    pose.write_text('[["person0", ["nose", [16, 12]]]]')
+
+
+def test_one_added_and_one_removed_is_like_a_clean_build(
+    here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def build() -> tuple[dataset.Dataset, dict[str, bytes], list[str]]:
+        built = dataset.build(config(), "data/dataset", workers=1)
+        made = {str(p): p.read_bytes() for p in Path("data").rglob("*") if p.is_file()}
+        return built, made, capsys.readouterr().out.splitlines()
+
+    for name in ("fffffffffff", "ggggggggggg"):
+        dance(f"{name}_001", range(1, 6))
+    build()
+    video(Path("k700/train/krumping/eeeeeeeeeee_000001_000011.mp4"), 9)  # was listed as missing
+    Path("k700/train/zumba/aaaaaaaaaaa_000005_000015.mp4").unlink()
+    dance("hhhhhhhhhhh_001", range(2, 7))
+    for path in Path("ld").rglob("fffffffffff*"):
+        path.unlink()
+    one, grown, told = build()
+    assert told == [
+        "dataset: reused 5, computed 2, removed 2, failed 1",
+        "poses: reused 1, computed 1, removed 1, failed 0",
+    ]
+    shutil.rmtree("data")
+    shutil.rmtree(".cache")
+    two, clean, _ = build()
+    assert one == two and grown == clean
+    assert len(clean) == 7 + 2
+
+
 def test_own_folders_bring_their_labels(here: Path) -> None:
     video(Path("mine/Waacking/a.mp4"), 7)
     video(Path("mine/voguing/b.mp4"), 8)

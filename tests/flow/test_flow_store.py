@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +65,22 @@ def test_same_fields_same_bytes(tmp_path: Path) -> None:
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
 
 
+class Counting:
+    """In place of a container: counts the packets that are decoded."""
+
+    def __init__(self, container: Any) -> None:
+        self.seek, self._demux = container.seek, container.demux
+        self.decoded = 0
+
+    def demux(self, stream: Any) -> Iterator[SimpleNamespace]:
+        for packet in self._demux(stream):
+            yield SimpleNamespace(pts=packet.pts, decode=partial(self._decode, packet))
+
+    def _decode(self, packet: Any) -> Any:
+        self.decoded += 1
+        return packet.decode()
+
+
 def test_random_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.mkv"
     store.write(path, fields(120))
@@ -68,9 +88,13 @@ def test_random_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = reader.read_codes(range(120))
     assert np.array_equal(whole, store.encode(fields(120)))
     rng = np.random.default_rng(1)
+    container = Counting(reader._container)
+    monkeypatch.setattr(reader, "_container", container)
     for _ in range(30):
         wanted = rng.integers(0, 120, 5)
+        container.decoded = 0
         assert np.array_equal(reader.read_codes(wanted), whole[wanted])
+        assert container.decoded == len(set(wanted))  # and none on the way to them
     assert np.array_equal(reader.read_codes([119, 119, 0]), whole[[119, 119, 0]])
     again = pickle.loads(pickle.dumps(reader))
     assert np.array_equal(again.read_codes([7]), whole[[7]])
