@@ -18,7 +18,7 @@ from PIL import Image
 
 from dancestyle.clipmap import Item
 from dancestyle.files import atomic_path
-from dancestyle.sources.base import SourceClip, printable
+from dancestyle.sources.base import SourceClip
 from dancestyle.sources.lets_dance import read_poses
 from dancestyle.video import duration
 from dancestyle.video.errors import VideoError
@@ -170,7 +170,8 @@ def assemble(
             if number not in pictures:
                 picture = read_picture(left[number])
                 if picture is None:
-                    notes.append(f"unreadable picture: {printable(left.pop(number))}")
+                    del left[number]
+                    notes.append(f"unreadable picture: frame {number}")
                     continue
                 if size is None:
                     height, width = picture.shape[:2]
@@ -220,6 +221,6 @@ def pose_file(item: Item, path: Path) -> Mapping[str, Any]:
     times = ((numbers - numbers[0]) / item.args["fps"]).astype(np.float32)
     with atomic_path(path) as temporary, temporary.open("wb") as handle:
         np.savez_compressed(handle, joints=joints, times=times)
-    notes = [f"unreadable poses: {printable(file)}" for file in unreadable]
+    notes = [f"unreadable poses: frame {numbers[place]}" for place in unreadable]
     facts = {"frames": len(times), "persons": joints.shape[1]}
     return {**facts, "notes": notes} if notes else facts

@@ -173,11 +173,11 @@ def _groups(folder: Path, label: str, found: Found) -> dict[str, dict[int, str]]
     return groups
 
 
-def read_poses(paths: list[Path], width: int, height: int) -> tuple[np.ndarray, list[Path]]:
+def read_poses(paths: list[Path], width: int, height: int) -> tuple[np.ndarray, list[int]]:
     """Poses of frames: float32 (frames, persons, 17, 2), coordinates as shares of the image.
 
     NaN stands for a missing person, keypoint or file (a frame with nobody may lack its file), and
-    for a file that cannot be read. Those that are there and cannot be read come second.
+    for a file that is there and cannot be read. The places of these in ``paths`` come second.
 
     Args:
         paths: a JSON file a frame: a list of persons ``["personN", ["nose", [x, y]], ...]``.
@@ -192,7 +192,7 @@ def read_poses(paths: list[Path], width: int, height: int) -> tuple[np.ndarray, 
         for person, keypoints in enumerate(list_of_joints):
             for name, (x, y) in keypoints.items():
                 joints[frame, person, KEYPOINTS.index(name)] = x / width, y / height
-    return joints, [path for path, people in zip(paths, read, strict=True) if people is None]
+    return joints, [place for place, people in enumerate(read) if people is None]
 
 
 def _people(path: Path) -> list[dict[str, tuple[float, float]]] | None:
