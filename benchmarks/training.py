@@ -85,10 +85,11 @@ def loop(
     net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)
     recipe = replace(RECIPE, epochs=epochs, batch_size=batch)
     name = f"bench_{modality}"
-    tasks.train_classifier(
+    result = tasks.train_classifier(
         net, CLASSES, clips[:count], clips[CLIPS:], spec, recipe, name, settings(),
         flow_dir=flow_dir, dvclive=False,
     )  # fmt: skip
+    result.finish()
     with Path(f"logs/training/{name}.csv").open(encoding="utf-8", newline="") as file:
         return median([float(row["clips_per_second"]) for row in csv.DictReader(file)][1:])
 

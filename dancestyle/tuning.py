@@ -220,16 +220,13 @@ def _run_trial(study: optuna.Study, trial: Trial, task: Task, settings: Machine)
     )
     recipe = stream_recipe(task.train_params, chosen, params.epochs, params.batch_size)
     history: list[dict[str, float]] = []
-    pruned = False
 
     def on_epoch(row: dict[str, float]) -> bool:
-        nonlocal pruned
         history.append(row)
         trial.report(row["val_top1"], int(row["epoch"]))
-        pruned = trial.should_prune() and row["epoch"] < params.epochs
-        return pruned
+        return trial.should_prune() and row["epoch"] < params.epochs
 
-    value = 0.0
+    value, result = 0.0, None
     try:
         result = train_classifier(
             net,
@@ -253,10 +250,13 @@ def _run_trial(study: optuna.Study, trial: Trial, task: Task, settings: Machine)
     except NotANumberError as error:
         print(f"trial {slot}: {error}", flush=True)
     trial.set_user_attr("history", history)
-    if pruned:
+    if result is not None and result.stopped:
         study.tell(trial, state=TrialState.PRUNED)
     else:
         study.tell(trial, value)
+    # Only now: a worker that is killed before leaves the trial to one that trains nothing again.
+    if result is not None:
+        result.finish()
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +35,29 @@ OnEpoch = Callable[[dict[str, float]], bool | None]
 
 @dataclass(frozen=True)
 class FitResult:
-    """A row an epoch, and the epoch (from 1) whose weights the net now has."""
+    """How a training went.
+
+    Attributes:
+        history: a row an epoch.
+        best_epoch: the epoch (from 1) whose weights the net now has.
+        stopped: whether ``on_epoch`` ended it.
+        work_dir: where it is kept until :meth:`finish`; None for nowhere.
+    """
 
     history: list[dict[str, float]]
     best_epoch: int
+    stopped: bool = False
+    work_dir: Path | None = field(default=None, compare=False)
 
     @property
     def best(self) -> dict[str, float]:
         """The row of the best epoch."""
         return self.history[self.best_epoch - 1]
+
+    def finish(self) -> None:
+        """Forget the training, once everything that comes of it is written; by the first process."""
+        if self.work_dir is not None and parallel.is_main():
+            shutil.rmtree(self.work_dir, ignore_errors=True)
 
 
 class _Files(TorchCheckpointIO):
@@ -67,11 +81,16 @@ class _Keeper(pl.Callback):
         self.history: list[dict[str, float]] = []
         self.best_epoch = 0
         self.best_weights: dict[str, Tensor] = {}
+        self.stopped = False
         self.clips, self.started, self.seconds, self.rate = 0, 0.0, 0.0, 0.0
 
     @property
     def resume_file(self) -> Path:
         return self.work_dir / "last.ckpt"
+
+    @property
+    def finished_file(self) -> Path:
+        return self.work_dir / "finished.pt"
 
     def state_dict(self) -> dict[str, Any]:
         return {
@@ -127,12 +146,16 @@ class _Keeper(pl.Callback):
             }
         if self.live is not None:
             self.live.epoch(row, self.clips / max(self.seconds, 1e-9))
-        stop = self.on_epoch is not None and bool(self.on_epoch(row))
+        self.stopped = self.on_epoch is not None and bool(self.on_epoch(row))
         patience = module.recipe.patience
-        if stop or (patience is not None and len(self.history) - self.best_epoch >= patience):
+        if self.stopped or (
+            patience is not None and len(self.history) - self.best_epoch >= patience
+        ):
             trainer.should_stop = True
-        elif trainer.current_epoch + 1 < (trainer.max_epochs or 0):
+        if not trainer.should_stop and trainer.current_epoch + 1 < (trainer.max_epochs or 0):
             self._save(trainer)
+        elif parallel.is_main():
+            self._save_finished()
 
     @staticmethod
     def _check(row: Mapping[str, float], weights: Mapping[str, Tensor]) -> None:
@@ -152,6 +175,18 @@ class _Keeper(pl.Callback):
             return
         with atomic_path(self.resume_file) as temporary:
             trainer.save_checkpoint(temporary, weights_only=False)
+
+    def _save_finished(self) -> None:
+        """What the training has come to, for a caller that is killed before it has written that."""
+        with atomic_path(self.finished_file) as temporary:
+            torch.save({**self.state_dict(), "stopped": self.stopped}, temporary)
+
+    def load_finished(self) -> None:
+        """Take what :meth:`_save_finished` has left; all processes, none ahead of the others."""
+        content = torch.load(self.finished_file, map_location="cpu", weights_only=True)
+        self.load_state_dict(content)
+        self.stopped = content["stopped"]
+        parallel.meet()
 
 
 def fingerprint(*parts: Any) -> str:
@@ -190,7 +225,9 @@ def fit(
 
     The best epoch is that of the highest validation top-1; of equals, the lowest validation loss.
     Killed at any moment, the same call goes on after the last finished epoch, and ends with the same
-    weights as an uninterrupted one. Under torchrun every process calls this, and all return the same.
+    weights as an uninterrupted one. A training that has ended is kept until :meth:`FitResult.finish`;
+    until then the same call returns the same again, and trains nothing. Under torchrun every process
+    calls this, and all return the same.
 
     Args:
         module: the net with its loss.
@@ -199,8 +236,9 @@ def fit(
         recipe: how to train.
         name: of the training, for its folder, its logs and the progress bar.
         identity: whatever the data depends on (clip ids, input); changed, it starts afresh.
-        on_epoch: called with each epoch's row; training stops where it returns True.
-        work_dir: where unfinished trainings are kept.
+        on_epoch: called with the row of each epoch that is trained; where it returns True, training
+            stops.
+        work_dir: where trainings are kept that are not finished.
         log_dir: gets what :class:`~dancestyle.training.live.LiveLog` writes.
         dvclive: whether DVCLive is told too.
 
@@ -220,9 +258,36 @@ def fit(
     module.set_frozen(recipe.epochs if parallel.world() > 1 else 1)
     log = LiveLog(name, recipe.epochs, log_dir, dvclive) if parallel.is_main() else None
     keeper = _Keeper(work_dir / f"{name}-{mark}", log, on_epoch)
+    try:
+        if keeper.finished_file.exists():
+            _say(f"{name}: trained before, taken from {keeper.finished_file}")
+            keeper.load_finished()
+        else:
+            _run(module, train, val, recipe, name, keeper)
+    finally:
+        if log is not None:
+            log.close()
+    module.net.load_state_dict(keeper.best_weights)
+    return FitResult(keeper.history, keeper.best_epoch, keeper.stopped, keeper.work_dir)
+
+
+def _say(sentence: str) -> None:
+    if parallel.is_main():
+        print(sentence, flush=True)
+
+
+def _run(
+    module: Classifier,
+    train: DataLoader,
+    val: DataLoader,
+    recipe: Recipe,
+    name: str,
+    keeper: _Keeper,
+) -> None:
+    """Train from the last finished epoch on; errors that a person can act on become sentences."""
     resume = keeper.resume_file if keeper.resume_file.exists() else None
-    if resume is not None and parallel.is_main():
-        print(f"{name}: going on from {resume}", flush=True)
+    if resume is not None:
+        _say(f"{name}: going on from {resume}")
     trainer = _trainer(recipe, keeper)
     try:
         with warnings.catch_warnings():
@@ -237,13 +302,6 @@ def fit(
         if isinstance(error, TrainingError) or not _out_of_memory(error):
             raise
         raise TrainingError(f"{name}: {_too_large(module)}") from error
-    finally:
-        if log is not None:
-            log.close()
-    module.net.load_state_dict(keeper.best_weights)
-    if parallel.is_main():
-        shutil.rmtree(keeper.work_dir, ignore_errors=True)
-    return FitResult(keeper.history, keeper.best_epoch)
 
 
 def _trainer(recipe: Recipe, keeper: _Keeper) -> pl.Trainer:

@@ -38,6 +38,14 @@ def is_main() -> bool:
     return rank() == 0
 
 
+def meet() -> None:
+    """Wait until all processes are here; for those that train nothing, and so meet nowhere else."""
+    if world() > 1:
+        torch.distributed.init_process_group("gloo")
+        torch.distributed.barrier()
+        torch.distributed.destroy_process_group()
+
+
 def own_batch(batch_size: int) -> int:
     """This process's share of a batch.
 

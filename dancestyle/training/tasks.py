@@ -100,6 +100,9 @@ def train_classifier(
 ) -> FitResult:
     """Train a net on clips; it holds the best epoch's weights afterwards.
 
+    As after :func:`~dancestyle.training.fit.fit`, the caller ends with :meth:`FitResult.finish`;
+    :func:`write_record` does it.
+
     ``limit`` is the most training clips an epoch sees, drawn anew each epoch; ``dvclive`` says
     whether DVCLive follows the training.
     """
@@ -157,7 +160,10 @@ def history_csv(history: Sequence[dict[str, float]], columns: Sequence[str] = HI
 def write_record(
     result: FitResult, metrics: Path | str, plots: Path | str, **facts: object
 ) -> None:
-    """The best epoch's figures as metrics, all epochs as a plot; by the first process only."""
+    """The best epoch's figures as metrics, all epochs as a plot; by the first process only.
+
+    A stage writes this last: the training is then finished, and what ``fit`` kept of it goes.
+    """
     if not parallel.is_main():
         return
     columns = [column for column in result.history[0]]
@@ -168,3 +174,4 @@ def write_record(
         metrics, {**facts, "epochs": len(result.history), "best_epoch": result.best_epoch, **best}
     )
     files.write_text(plots, history_csv(result.history, columns))
+    result.finish()

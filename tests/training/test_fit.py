@@ -13,6 +13,8 @@ from torch.utils.data import Dataset
 
 from dancestyle.nets.base import NativeInput, VideoNet
 from dancestyle.seeds import rng
+from dancestyle.training import tasks
+from dancestyle.training.checkpoints import to_bytes
 from dancestyle.training.data import train_loader, view_loader
 from dancestyle.training.fit import FitResult, fit
 from dancestyle.training.module import Classifier, TrainingError
@@ -56,6 +58,7 @@ def train(
     val=None,
     kind=Classifier,
     dvclive=False,
+    finish=True,
 ) -> tuple[nn.Module, FitResult]:
     net = net or TinyNet()
     result = fit(
@@ -69,6 +72,8 @@ def train(
         log_dir=tmp_path / "logs",
         dvclive=dvclive,
     )
+    if finish:
+        result.finish()
     return net, result
 
 
@@ -115,6 +120,45 @@ def test_killed_it_goes_on_to_the_same_weights(tmp_path, killed_after):
     assert epochs == list(range(killed_after + 1, RECIPE.epochs + 1)), "finished epochs are kept"
     assert result == expected
     assert same_weights(net, whole)
+
+
+@pytest.mark.parametrize("stop", [False, True])
+def test_killed_before_anything_is_written_it_trains_nothing_again(tmp_path, capsys, stop):
+    epochs: list[float] = []
+
+    def on_epoch(row: dict[str, float]) -> bool:
+        epochs.append(row["epoch"])
+        return stop and row["epoch"] == 2
+
+    recipe = replace(RECIPE, ema=0.9)
+    whole, expected = train(tmp_path, recipe, on_epoch, finish=False)
+    trained = list(epochs)
+    capsys.readouterr()
+    net, result = train(tmp_path, recipe, on_epoch)
+    assert epochs == trained == ([1, 2] if stop else [1, 2, 3, 4])
+    assert "toy: trained before, taken from" in capsys.readouterr().out
+    assert result == expected and result.stopped is stop
+    assert to_bytes(net.state_dict()) == to_bytes(whole.state_dict())
+    assert [row["epoch"] for row in epoch_rows(tmp_path)] == [str(int(n)) for n in epochs]
+    assert not list((tmp_path / "work").iterdir())
+    train(tmp_path, recipe, on_epoch)
+    assert epochs == 2 * trained, "once finished, it is trained anew"
+
+
+def test_killed_while_its_record_is_written_it_trains_nothing_again(tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    metrics, plots = tmp_path / "toy.json", tmp_path / "toy.csv"
+    _, result = train(tmp_path, finish=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(tasks.files, "write_text", fail)
+        tasks.write_record(result, metrics, plots)
+    epochs: list[float] = []
+    _, again = train(tmp_path, on_epoch=lambda row: epochs.append(row["epoch"]), finish=False)
+    tasks.write_record(again, metrics, plots)
+    assert not epochs and len(plots.read_text(encoding="utf-8").splitlines()) == 1 + RECIPE.epochs
+    assert not list((tmp_path / "work").iterdir())
 
 
 def test_other_settings_start_afresh(tmp_path):

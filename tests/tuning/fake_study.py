@@ -80,6 +80,8 @@ def fake_training(
     with Path(os.environ["FAKE_NOTES"]).open("a", encoding="utf-8") as file:
         file.write(f"{slot}\n")
     history: list[dict[str, float]] = []
+    work_dir = Path(os.environ["FAKE_NOTES"]).with_name(f"work-{slot}")
+    work_dir.mkdir(exist_ok=True)
     for epoch in range(1, recipe.epochs + 1):
         time.sleep(SECONDS)
         if f"{slot}:{epoch}" in FAILING:
@@ -88,8 +90,8 @@ def fake_training(
         row = {"epoch": epoch, "train_loss": 3 - top1, "val_loss": 3.1 - top1, "val_top1": top1}
         history.append({**row, "val_top5": top1, "lr": recipe.lr})
         if on_epoch(history[-1]):
-            break
-    return FitResult(history, len(history))
+            return FitResult(history, len(history), True, work_dir)
+    return FitResult(history, len(history), False, work_dir)
 
 
 tuning.stream_net = fake_net  # type: ignore[assignment]

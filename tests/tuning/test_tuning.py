@@ -88,6 +88,20 @@ def test_killed_it_goes_on_and_ends_the_same(tmp_path: Path, notes: Path) -> Non
     assert notes.read_text().split() == ["0", "1", "2", "3", "2"], "finished ones are not run again"
 
 
+def test_a_training_is_kept_until_the_study_knows_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(optuna.Study, "tell", fail)
+        run(tmp_path)
+    assert [path.name for path in tmp_path.glob("work-*")] == ["work-0"]
+    assert len(tuning_results.finished(run(tmp_path))) == 4
+    assert not list(tmp_path.glob("work-*"))
+
+
 @pytest.mark.parametrize("changes", [{}, {"random_trials": 2, "trials": 6}])
 def test_the_same_twice(tmp_path: Path, changes: dict[str, Any]) -> None:
     first = results(run(tmp_path / "a", **changes), tmp_path)
