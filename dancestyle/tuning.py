@@ -37,6 +37,7 @@ from dancestyle.training.tasks import input_spec, train_classifier
 
 # Seconds between two signs of life of a trial, and without one until others take it over.
 BEAT, LEASE = 30.0, 300.0
+VISIBLE = "CUDA_VISIBLE_DEVICES"
 DONE = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
@@ -155,8 +156,9 @@ def run_study(journal: Path, task: Task) -> optuna.Study:
     spawn = multiprocessing.get_context("spawn")
     count = task.params.workers
     others = [spawn.Process(target=_help, args=(journal, task, k)) for k in range(1, count)]
-    for other in others:
-        other.start()
+    for number, other in enumerate(others, start=1):
+        with _gpu_for(number):
+            other.start()
     try:
         _take_turns(study, task, number=0)
         for other in others:
@@ -165,6 +167,26 @@ def run_study(journal: Path, task: Task) -> optuna.Study:
         for other in others:
             other.terminate()
     return study
+
+
+@contextmanager
+def _gpu_for(number: int) -> Iterator[None]:
+    """Let a process that is started meanwhile see one GPU, its own; this one keeps the first.
+
+    It is settled by the environment that the process begins with, since Lightning always takes the
+    first GPU that it sees, and CUDA looks only once.
+    """
+    before = os.environ.get(VISIBLE)
+    own = machine.own_gpu(number, torch.cuda.device_count(), before)
+    if own is not None:
+        os.environ[VISIBLE] = own
+    try:
+        yield
+    finally:
+        if before is not None:
+            os.environ[VISIBLE] = before
+        else:
+            os.environ.pop(VISIBLE, None)
 
 
 def _help(journal: Path, task: Task, number: int) -> None:
@@ -178,9 +200,7 @@ def _take_turns(study: optuna.Study, task: Task, number: int) -> None:
     if params.workers > 1:
         share = max(machine.cores(settings.workers) // params.workers, 1)
         settings = settings.model_copy(update={"workers": share})
-        if torch.cuda.is_available():
-            torch.cuda.set_device(number % torch.cuda.device_count())
-        else:
+        if not torch.cuda.is_available():
             torch.set_num_threads(max(machine.cores() // params.workers, 1))
     while True:
         multiprocessing.active_children()  # reaps the dead, which would look alive for ever

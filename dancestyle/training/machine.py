@@ -22,6 +22,23 @@ def cores(wanted: int = 0) -> int:
     return wanted or pool.cores()
 
 
+def own_gpu(number: int, gpus: int, visible: str | None = None) -> str | None:
+    """``CUDA_VISIBLE_DEVICES`` for a worker (from 0) that is to have a GPU of its own, in turn.
+
+    Args:
+        number: of the worker.
+        gpus: how many GPUs there are for all workers.
+        visible: what the variable is for all of them, numbers or UUIDs; None where it is not set.
+
+    Returns:
+        One GPU; None where there is nothing to share out.
+    """
+    if not gpus:
+        return None
+    named = [str(n) for n in range(gpus)] if visible is None else visible.split(",")[:gpus]
+    return named[number % len(named)].strip()
+
+
 def make_deterministic() -> None:
     """Same inputs, same bytes: no algorithm that sums in an order of its own choosing."""
     torch.use_deterministic_algorithms(True, warn_only=True)

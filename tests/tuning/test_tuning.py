@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from optuna.trial import TrialState
 
 from dancestyle import params, tuning, tuning_plots, tuning_results
-from dancestyle.training import streams
+from dancestyle.training import machine, streams
 from dancestyle.training.module import NotANumberError, TrainingError
 
 HERE = Path(__file__).parent
@@ -161,6 +161,54 @@ def test_workers_share_the_trials_and_take_over_from_the_dead(tmp_path: Path, no
     assert ran[0] == "0" and sorted(ran) == ["0", "0", "1", "2", "3"]
     finished = [path.read_text(encoding="utf-8") for path in tmp_path.glob("finished*.log")]
     assert finished == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("gpus", "visible", "expected"),
+    [
+        (2, None, ["0", "1", "0"]),
+        (2, "4, 6", ["4", "6", "4"]),
+        (1, "GPU-8932f937", ["GPU-8932f937"] * 3),
+        (2, "3,1,-1,2", ["3", "1", "3"]),  # CUDA takes none behind one that is not there
+        (0, None, [None] * 3),
+        (0, "", [None] * 3),
+    ],
+)
+def test_each_worker_has_a_gpu_in_turn(
+    gpus: int, visible: str | None, expected: list[str | None]
+) -> None:
+    assert [machine.own_gpu(number, gpus, visible) for number in range(3)] == expected
+
+
+@pytest.mark.parametrize("visible", [None, "5,7,8"])
+def test_workers_start_with_the_gpu_that_is_theirs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, visible: str | None
+) -> None:
+    started: list[str | None] = []
+
+    class Worker:
+        def __init__(self, **_: Any) -> None:
+            pass
+
+        def start(self) -> None:
+            started.append(os.environ.get("CUDA_VISIBLE_DEVICES"))
+
+        def join(self) -> None:
+            pass
+
+        terminate = join
+
+    class Context:
+        Process = Worker
+
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    monkeypatch.setattr(tuning.torch.cuda, "device_count", lambda: 3)
+    monkeypatch.setattr(tuning.multiprocessing, "get_context", lambda _: Context)
+    run(tmp_path, workers=4)
+    assert started == (["1", "2", "0"] if visible is None else ["7", "8", "5"])
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
 
 
 def test_trials_of_the_living_are_left_alone(tmp_path: Path) -> None:
