@@ -32,8 +32,8 @@ from dancestyle.seeds import derive
 from dancestyle.training import machine, parallel
 from dancestyle.training.data import stored_size
 from dancestyle.training.module import NotANumberError, TrainingError
-from dancestyle.training.streams import stream_augmentation, stream_net, stream_recipe
-from dancestyle.training.tasks import input_spec, train_classifier
+from dancestyle.training.streams import TUNED_BATCH, stream_augmentation, stream_net, stream_recipe
+from dancestyle.training.tasks import input_spec, keys_of, train_classifier
 
 # Seconds between two signs of life of a trial, and without one until others take it over.
 BEAT, LEASE = 30.0, 300.0
@@ -246,6 +246,7 @@ def _run_trial(study: optuna.Study, trial: Trial, task: Task, settings: Machine)
         trial.report(row["val_top1"], int(row["epoch"]))
         return trial.should_prune() and row["epoch"] < params.epochs
 
+    batch = TUNED_BATCH if "batch_size" in chosen else "tune.batch_size"
     value, result = 0.0, None
     try:
         result = train_classifier(
@@ -261,6 +262,7 @@ def _run_trial(study: optuna.Study, trial: Trial, task: Task, settings: Machine)
             augmentation=stream_augmentation(task.train_params, chosen),
             on_epoch=on_epoch,
             dvclive=False,
+            keys=keys_of("train", task.size, batch_size=batch),
         )
         told = {int(row["epoch"]) for row in history}
         history, value = result.history, result.best["val_top1"]

@@ -21,6 +21,7 @@ from dancestyle.training.tasks import (
     augmentation_of,
     clip_facts,
     input_spec,
+    keys_of,
     loop_options,
     train_classifier,
 )
@@ -129,6 +130,7 @@ def finetune(
         name,
         settings,
         augmentation=augmentation_of(params.augmentation),
+        keys=keys_of("finetune", size, resnet=True),
     )
     meta = ModelMeta(model.meta.net, tuple(labels), spec, model.meta.options, **clip_facts(clips))
     save_model(out, net, meta)

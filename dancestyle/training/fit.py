@@ -34,6 +34,15 @@ OnEpoch = Callable[[dict[str, float]], bool | None]
 
 
 @dataclass(frozen=True)
+class Keys:
+    """What a training reads from params.yaml that decides how much memory it takes, for its errors."""
+
+    batch_size: str = "batch_size"
+    accumulate: str = "loop.accumulate"
+    snippet: tuple[str, ...] = ("input.frames", "input.size")
+
+
+@dataclass(frozen=True)
 class FitResult:
     """How a training went.
 
@@ -220,6 +229,7 @@ def fit(
     work_dir: Path = WORK_DIR,
     log_dir: Path = LOG_DIR,
     dvclive: bool = True,
+    keys: Keys = Keys(),
 ) -> FitResult:
     """Train ``module.net``; afterwards it holds the weights of the best epoch.
 
@@ -241,6 +251,7 @@ def fit(
         work_dir: where trainings are kept that are not finished.
         log_dir: gets what :class:`~dancestyle.training.live.LiveLog` writes.
         dvclive: whether DVCLive is told too.
+        keys: to be named where memory runs out.
 
     Raises:
         TrainingError: the loss became NaN, or memory ran out; the message says what to lower.
@@ -263,7 +274,7 @@ def fit(
             _say(f"{name}: trained before, taken from {keeper.finished_file}")
             keeper.load_finished()
         else:
-            _run(module, train, val, recipe, name, keeper)
+            _run(module, train, val, recipe, name, keeper, keys)
     finally:
         if log is not None:
             log.close()
@@ -283,6 +294,7 @@ def _run(
     recipe: Recipe,
     name: str,
     keeper: _Keeper,
+    keys: Keys,
 ) -> None:
     """Train from the last finished epoch on; errors that a person can act on become sentences."""
     resume = keeper.resume_file if keeper.resume_file.exists() else None
@@ -301,7 +313,7 @@ def _run(
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, TrainingError) or not _out_of_memory(error):
             raise
-        raise TrainingError(f"{name}: {_too_large(module)}") from error
+        raise TrainingError(f"{name}: {_too_large(module, keys)}") from error
 
 
 def _trainer(recipe: Recipe, keeper: _Keeper) -> pl.Trainer:
@@ -340,15 +352,18 @@ def _what_is_kept(keeper: _Keeper) -> str:
     )
 
 
-def _too_large(module: Classifier) -> str:
-    if len(module.batch_shape) == 5:
+def _too_large(module: Classifier, keys: Keys) -> str:
+    if not module.batch_shape:
+        what = "before the first batch"
+    elif len(module.batch_shape) == 5:
         count, _, frames, height, width = module.batch_shape
-        what = f"batches of {count} snippets of {frames} frames of {height} x {width} pixels"
+        what = f"with batches of {count} snippets of {frames} frames of {height} x {width} pixels"
     else:
-        what = f"batches of shape {module.batch_shape}"
+        count, _, height, width = module.batch_shape
+        what = f"with batches of {count} pictures of {height} x {width} pixels"
     return (
-        f"out of memory with {what}; in params.yaml lower batch_size of this stage (and raise "
-        "loop.accumulate, which keeps the step the same), input.frames or input.size. A loader "
+        f"out of memory {what}; in params.yaml lower {keys.batch_size} (and raise "
+        f"{keys.accumulate}, which keeps the step the same) or {' or '.join(keys.snippet)}. A loader "
         "process that was killed says that main memory ran out: lower machine.workers too"
     )
 

@@ -8,6 +8,7 @@ general actions (standing in for Kinetics-400).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -37,6 +38,7 @@ from dancestyle.training.tasks import (
     augmentation_of,
     history_csv,
     input_spec,
+    keys_of,
     loader_workers,
     loop_options,
     train_classifier,
@@ -102,6 +104,8 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         for part in (slice(0, edge), slice(edge, None))
     )
     workers = loader_workers(settings)
+    own_input = name != "inception_2d"
+    keys = keys_of("pretrain", size, own_input, "pretrain.stills_batch_size")
     result = fit(
         PoseRegressor(net, recipe),
         train_loader(train, recipe.seed, recipe.batch_size, workers),
@@ -109,6 +113,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         recipe,
         name,
         (size.size, edge),
+        keys=replace(keys, snippet=keys.snippet[-1:]),  # a still has no frames
     )
     weights = net.state_dict()
     save_weights(out, weights, half=params.half, net=name, task="pose of rendered stills")
@@ -159,6 +164,7 @@ def train_actions(
         name,
         settings,
         augmentation=augmentation_of(params.augmentation),
+        keys=keys_of("pretrain", size, resnet=True),
     )
     save_model(out, net, ModelMeta(net_name(name), tuple(labels), spec), half=params.half)
     return result

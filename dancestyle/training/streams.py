@@ -26,6 +26,7 @@ from dancestyle.training.tasks import (
     augmentation_of,
     clip_facts,
     input_spec,
+    keys_of,
     loop_options,
     train_classifier,
 )
@@ -45,6 +46,7 @@ OF_RECIPE = (
     "clip_gradient",
 )
 OF_AUGMENTATION = ("smallest_crop", "mirror", "jitter", "saturation", "noise")
+TUNED_BATCH = "tune.space.batch_size"  # the key of params.yaml that such a batch size comes from
 
 
 def read_best(path: Path | str) -> dict[str, Any]:
@@ -141,6 +143,7 @@ def train_stream(
         f"i3d_{modality}",
         settings,
         augmentation=stream_augmentation(params, best),
+        keys=keys_of("train", size, batch_size=TUNED_BATCH if "batch_size" in best else ""),
     )
     about = clip_facts(train)
     if modality == "flow":

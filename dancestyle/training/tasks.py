@@ -18,7 +18,7 @@ from dancestyle.nets.base import NativeInput
 from dancestyle.params import Input, Machine
 from dancestyle.training import data, machine, parallel
 from dancestyle.training.data import FLOW_DIR, Augmentation, InputSpec
-from dancestyle.training.fit import FitResult, OnEpoch, fit
+from dancestyle.training.fit import FitResult, Keys, OnEpoch, fit
 from dancestyle.training.module import Classifier, TrainingError
 from dancestyle.training.recipe import Recipe
 
@@ -35,6 +35,19 @@ def input_spec(modality: str, size: Input, native: NativeInput) -> InputSpec:
         native.mean,
         native.std,
         size.flow_bound,
+    )
+
+
+def keys_of(section: str, size: Input, resnet: bool = False, batch_size: str = "") -> Keys:
+    """The keys that a section's training reads; ``batch_size`` where it is not the section's own.
+
+    ``resnet`` says whether the net gets the ResNets' input, which may be the common one.
+    """
+    where = "input.resnet" if resnet and size.resnet is not None else "input"
+    return Keys(
+        batch_size or f"{section}.batch_size",
+        f"{section}.loop.accumulate",
+        (f"{where}.frames", f"{where}.size"),
     )
 
 
@@ -97,6 +110,7 @@ def train_classifier(
     on_epoch: OnEpoch | None = None,
     flow_dir: Path | str = FLOW_DIR,
     dvclive: bool = True,
+    keys: Keys | None = None,
 ) -> FitResult:
     """Train a net on clips; it holds the best epoch's weights afterwards.
 
@@ -104,7 +118,7 @@ def train_classifier(
     :func:`write_record` does it.
 
     ``limit`` is the most training clips an epoch sees, drawn anew each epoch; ``dvclive`` says
-    whether DVCLive follows the training.
+    whether DVCLive follows the training, ``keys`` what to lower where memory runs out.
     """
     check_clips(train, val, name)
     augmentation = augmentation or Augmentation()
@@ -133,6 +147,7 @@ def train_classifier(
         identity,
         on_epoch,
         dvclive=dvclive,
+        keys=keys or Keys(),
     )
 
 

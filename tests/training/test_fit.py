@@ -11,12 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from dancestyle import params
 from dancestyle.nets.base import NativeInput, VideoNet
 from dancestyle.seeds import rng
 from dancestyle.training import tasks
 from dancestyle.training.checkpoints import to_bytes
 from dancestyle.training.data import train_loader, view_loader
-from dancestyle.training.fit import FitResult, fit
+from dancestyle.training.fit import FitResult, Keys, fit
 from dancestyle.training.module import Classifier, TrainingError
 from dancestyle.training.recipe import Recipe, make_optimiser, schedule_factor
 
@@ -59,6 +60,7 @@ def train(
     kind=Classifier,
     dvclive=False,
     finish=True,
+    keys=None,
 ) -> tuple[nn.Module, FitResult]:
     net = net or TinyNet()
     result = fit(
@@ -71,6 +73,7 @@ def train(
         work_dir=tmp_path / "work",
         log_dir=tmp_path / "logs",
         dvclive=dvclive,
+        keys=keys or Keys(),
     )
     if finish:
         result.finish()
@@ -235,9 +238,45 @@ def test_out_of_memory_names_what_to_lower(tmp_path):
     with pytest.raises(
         TrainingError,
         match="toy: out of memory with batches of 4 snippets of 2 frames of 4 x 4 pixels; in "
-        r"params.yaml lower batch_size.*input.frames or input.size",
+        r"params.yaml lower pretrain.batch_size \(and raise pretrain.loop.accumulate.*\) or "
+        r"input.resnet.frames or input.resnet.size",
     ):
-        train(tmp_path, net=Greedy())
+        train(tmp_path, net=Greedy(), keys=tasks.keys_of("pretrain", OWN, resnet=True))
+
+
+def test_out_of_memory_before_anything_was_read(tmp_path):
+    class Huge(Toy):
+        def __getitem__(self, key):
+            raise MemoryError
+
+    with pytest.raises(TrainingError, match="toy: out of memory before the first batch; in params"):
+        train(tmp_path, data=Huge())
+
+
+OWN = params.Input(
+    frames=8, stride=1, size=32, flow_bound=1.0, resnet={"frames": 4, "stride": 2, "size": 48}
+)
+
+
+@pytest.mark.parametrize(
+    ("keys", "batch_size", "first"),
+    [
+        (tasks.keys_of("train", OWN), "train.batch_size", "input.frames"),
+        (tasks.keys_of("finetune", OWN, True), "finetune.batch_size", "input.resnet.frames"),
+        (
+            tasks.keys_of("finetune", OWN.model_copy(update={"resnet": None}), True),
+            "finetune.batch_size",
+            "input.frames",
+        ),
+        (
+            tasks.keys_of("pretrain", OWN.for_resnets, True, "pretrain.stills_batch_size"),
+            "pretrain.stills_batch_size",
+            "input.resnet.frames",
+        ),
+    ],
+)
+def test_the_keys_are_those_that_the_training_reads(keys, batch_size, first):
+    assert (keys.batch_size, keys.snippet[0]) == (batch_size, first)
 
 
 def test_schedules():

@@ -72,11 +72,11 @@ def fake_net(*arguments: Any) -> nn.Module:
 
 def fake_training(
     net: nn.Module, classes: int, train: Any, val: Any, spec: Any, recipe: Any, name: str,
-    settings: Any, limit: Any, augmentation: Any, on_epoch: Any, dvclive: bool,
+    settings: Any, limit: Any, augmentation: Any, on_epoch: Any, dvclive: bool, keys: Any,
 ) -> FitResult:  # fmt: skip
     """Top-1 depends on the learning rate alone and rises by epoch."""
     slot = int(name.removeprefix("tune-"))
-    SEEN.append({"recipe": recipe, "augmentation": augmentation, "name": name})
+    SEEN.append({"recipe": recipe, "augmentation": augmentation, "name": name, "keys": keys})
     with Path(os.environ["FAKE_NOTES"]).open("a", encoding="utf-8") as file:
         file.write(f"{slot}\n")
     history: list[dict[str, float]] = []

@@ -260,6 +260,7 @@ def test_further_keys_reach_the_training_and_the_stages_that_follow(tmp_path: Pa
     study = run(tmp_path, space=SPACE)
     for seen, trial in zip(fake_study.SEEN, tuning_results.finished(study), strict=True):
         recipe, chosen = seen["recipe"], trial.params
+        assert seen["keys"].batch_size == "tune.space.batch_size"
         assert chosen["batch_size"] in (4, 16) and 1e-6 <= chosen["weight_decay"] <= 1e-2
         for key in ("weight_decay", "batch_size", "label_smoothing"):
             assert getattr(recipe, key) == chosen[key], key
