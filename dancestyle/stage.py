@@ -8,12 +8,16 @@ import io
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from dancestyle.files import write_text
 
 TIMINGS = Path("logs/timings.csv")
+
+
+class ArgumentError(ValueError):
+    """A stage was started without the name that it needs, or with one that there is not."""
 
 
 def run(name: str, main: Callable[[], None]) -> None:
@@ -42,6 +46,37 @@ def run(name: str, main: Callable[[], None]) -> None:
     # Of several processes that torchrun has started, the first writes.
     if os.environ.get("RANK", "0") == "0":
         _log(name, time.monotonic() - start)
+
+
+def run_one(
+    name: str,
+    main: Callable[[str], None],
+    known: Callable[[], Iterable[str]],
+    where: str = "there are",
+    arguments: Sequence[str] | None = None,
+) -> None:
+    """:func:`run` for a stage that does one of several things: ``python -m stages.NAME WHICH``.
+
+    Args:
+        name: of the stage.
+        main: called with what is to be done.
+        known: what there is; it may read params.
+        where: what stands before that in the error, such as the key of params.
+        arguments: of the command line, by default this process's.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+
+    def checked() -> None:
+        names = list(known())
+        if len(given) != 1 or given[0] not in names:
+            found = f"found '{' '.join(given)}'" if given else "found nothing"
+            raise ArgumentError(
+                f"python -m stages.{name} takes one name, {found}; {where}: "
+                f"{', '.join(names) or 'none'}"
+            )
+        main(given[0])
+
+    run("@".join([name, *given[:1]]), checked)
 
 
 def _sentence(name: str, error: OSError) -> str | None:

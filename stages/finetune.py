@@ -5,7 +5,6 @@ Writes ``models/finetune/RUN.ckpt``, ``metrics/finetune_RUN.json`` and ``plots/f
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from dancestyle import clips, params, stage
@@ -13,14 +12,12 @@ from dancestyle.labels import labels_of
 from dancestyle.training import finetuning, parallel, streams
 from dancestyle.training.tasks import write_record
 
+KEY = "params.yaml: finetune.runs has"
+
 
 def main(name: str) -> None:
     config: params.Finetune = params.load("finetune")
     size, settings = params.load("input").for_resnets, params.load("machine")
-    if name not in config.runs:
-        raise params.ParamsError(
-            f"params.yaml: finetune.runs has no '{name}'; it has: {', '.join(config.runs)}"
-        )
     run = config.runs[name]
     parallel.spread(settings, "stages.finetune", name)
     train = clips.read(f"data/splits/{run.train_split}.csv")
@@ -48,4 +45,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(f"finetune@{sys.argv[1]}", lambda: main(sys.argv[1]))
+    stage.run_one("finetune", main, lambda: params.load("finetune").runs, KEY)

@@ -8,7 +8,6 @@ the net is trained, on the sample's stills or on general actions. Writes ``model
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from dancestyle import clips, params, stage
@@ -17,6 +16,7 @@ from dancestyle.training import parallel, pretraining
 from dancestyle.training.tasks import write_record
 
 OUT = Path("models/pretrained")
+KEY = "params.yaml: pretrain.nets has"
 
 
 def main(name: str) -> None:
@@ -26,10 +26,6 @@ def main(name: str) -> None:
         size = size.for_resnets
     out = OUT / f"{name}.ckpt"
     metrics, plots = Path(f"metrics/pretrain_{name}.json"), Path(f"plots/pretrain/{name}.csv")
-    if name not in config.nets:
-        raise params.ParamsError(
-            f"params.yaml: pretrain.nets has no '{name}'; it has: {', '.join(config.nets)}"
-        )
     entry = config.nets[name]
     if entry.weights is not None:
         pretraining.convert(name, entry.weights, size, out, metrics, plots, config.inflation)
@@ -54,4 +50,4 @@ def main(name: str) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(f"pretrain@{sys.argv[1]}", lambda: main(sys.argv[1]))
+    stage.run_one("pretrain", main, lambda: params.load("pretrain").nets, KEY)

@@ -7,12 +7,12 @@ what tuning found; writes ``models/i3d_STREAM.ckpt``, ``metrics/train_STREAM.jso
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from dancestyle import clips, params, stage
 from dancestyle.labels import labels_of
 from dancestyle.training import parallel, streams
+from dancestyle.training.data import CHANNELS
 from dancestyle.training.tasks import write_record
 
 
@@ -50,4 +50,4 @@ def main(stream: str) -> None:
 
 
 if __name__ == "__main__":
-    stage.run(f"train@{sys.argv[1]}", lambda: main(sys.argv[1]))
+    stage.run_one("train", main, lambda: CHANNELS)

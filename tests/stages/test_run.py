@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import runpy
 from pathlib import Path
 
 import pytest
@@ -61,6 +62,54 @@ def test_a_defect_keeps_its_traceback(error: Exception) -> None:
 
     with pytest.raises(type(error)):
         stage.run("split", fail)
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "found"),
+    [
+        ([], "train", "found nothing"),
+        (["depth"], "train@depth", "found 'depth'"),
+        (["rgb", "flow"], "train@rgb", "found 'rgb flow'"),
+    ],
+)
+def test_a_stage_that_needs_a_name_says_which_there_are(
+    given: list[str], name: str, found: str
+) -> None:
+    def main(which: str) -> None:
+        raise AssertionError(which)
+
+    with pytest.raises(SystemExit) as ended:
+        stage.run_one("train", main, lambda: ("rgb", "flow"), arguments=given)
+    assert ended.value.code == (
+        f"{name}: python -m stages.train takes one name, {found}; there are: rgb, flow"
+    )
+
+
+def test_a_stage_with_its_name_runs(folder: Path) -> None:
+    done: list[str] = []
+    stage.run_one("train", done.append, lambda: ("rgb", "flow"), arguments=["flow"])
+    assert done == ["flow"] and "train@flow" in (folder / "logs/timings.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("train", "there are: rgb, flow"),
+        ("finetune", "params.yaml: finetune.runs has: r50_scheduled, r50_nl_scheduled, r50_nl_optimal"),
+        ("pretrain", "params.yaml: pretrain.nets has: inception_2d, resnet_2d, r50, r50_nl"),
+    ],
+)  # fmt: skip
+def test_the_names_are_those_of_params(
+    name: str, sentence: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    monkeypatch.setattr("sys.argv", [f"stages/{name}.py"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"stages.{name}", run_name="__main__")
+    assert (
+        ended.value.code
+        == f"{name}: python -m stages.{name} takes one name, found nothing; {sentence}"
+    )
 
 
 def test_ctrl_c_is_no_traceback(capsys: pytest.CaptureFixture[str]) -> None:
