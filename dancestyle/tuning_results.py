@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from dancestyle import files
 
 NAME = "dancestyle"
 FIGURES = ("train_loss", "val_loss", "val_top1")
+NO_EPOCH = {"epoch": 1, "train_loss": math.nan, "val_loss": math.nan, "val_top1": 0.0}
 
 
 def finished(study: optuna.Study) -> list[FrozenTrial]:
@@ -51,7 +53,10 @@ def hyperparameters(trial: FrozenTrial) -> dict[str, Any]:
 
 
 def table_csv(study: optuna.Study) -> str:
-    """A row a trial and epoch, the source of the study's Tables 2 and 3."""
+    """A row a trial and epoch, the source of the study's Tables 2 and 3.
+
+    A trial whose loss became NaN in its first epoch has that one, with nan for losses.
+    """
     trials = finished(study)
     keys = list(hyperparameters(trials[0]))
     text = io.StringIO()
@@ -59,7 +64,7 @@ def table_csv(study: optuna.Study) -> str:
     writer.writerow(["trial", "epoch", *keys, *FIGURES])
     for number, trial in enumerate(trials):
         chosen = _cells(hyperparameters(trial))
-        for row in trial.user_attrs.get("history", []):
+        for row in trial.user_attrs.get("history") or [NO_EPOCH]:
             figures = [f"{row[key]:.6g}" for key in FIGURES]
             writer.writerow([number, int(row["epoch"]), *chosen, *figures])
     return text.getvalue()

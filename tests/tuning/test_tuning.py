@@ -122,6 +122,11 @@ def test_nan_scores_nothing_and_other_errors_stop(tmp_path: Path) -> None:
     study = run(tmp_path / "a")
     trial = tuning_results.finished(study)[1]
     assert trial.value == 0.0 and len(trial.user_attrs["history"]) == 1
+    fake_study.FAILING["1:1"] = NotANumberError("the loss became nan")
+    written = results(run(tmp_path / "c"), tmp_path)
+    rows = [r for r in csv.DictReader(written["trials.csv"].splitlines()) if r["trial"] == "1"]
+    figures = [[row[key] for key in ("epoch", *tuning_results.FIGURES)] for row in rows]
+    assert figures == [["1", "nan", "nan", "0"]], "no trial is without a row"
     fake_study.FAILING["1:2"] = TrainingError("out of memory")
     with pytest.raises(TrainingError, match="out of memory"):
         run(tmp_path / "b")
