@@ -206,6 +206,8 @@ def test_nan_keeps_the_last_good_checkpoint_and_says_where(tmp_path):
     content = torch.load(kept, weights_only=False)
     assert content["epoch"] == 1
     assert all(tensor.isfinite().all() for tensor in content["state_dict"].values())
+    # As docs/training.md says, these are the net's.
+    TinyNet().load_state_dict(content["callbacks"]["_Keeper"]["best_weights"])
 
 
 def test_the_learning_rate_of_an_epoch_is_that_of_its_last_step(tmp_path):
