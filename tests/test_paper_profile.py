@@ -74,7 +74,20 @@ def test_the_study_s_values() -> None:
     assert (split.subset2.clips, split.subset2.train) == (525, 0.90)
     assert (tune.trials, tune.epochs, tune.lr, tune.dropout) == (4, 10, (1e-5, 1e-2), (0.2, 0.7))
     assert set(tune.optimisers) == {"adam", "sgd"}
-    kinetics, lets_dance = params.load("build_dataset", PAPER).sources
+    size, dataset = params.load("input", PAPER), params.load("build_dataset", PAPER)
+    assert (size.frames, size.stride, size.size, dataset.fps) == (64, 1, 224, 25)
+    finetune = params.load("finetune", PAPER)
+    assert (finetune.scheduled_lr, finetune.scheduled_milestones) == (1e-4, [4, 8])
+    train = params.load("train", PAPER)
+    assert (train.lr, train.dropout, train.optimiser) == (7.87e-4, 0.2966, "sgd")
+    assert (train.epochs, train.schedule, train.use_tuned) == (10, "constant", True)
+    runs = finetune.runs.values()
+    assert [(run.net, run.subset, run.schedule) for run in runs] == [
+        ("r50", "subset1", "scheduled"),
+        ("r50_nl", "subset2", "scheduled"),
+        ("r50_nl", "subset2", "optimal"),
+    ]
+    kinetics, lets_dance = dataset.sources
     assert kinetics.kind == "kinetics"
     assert lets_dance.class_map == LETS_DANCE_TO_STYLE
 

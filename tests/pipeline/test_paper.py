@@ -1,4 +1,7 @@
-"""The whole pipeline from params/paper.yaml: only paths, sizes and epochs are made smaller.
+"""The whole pipeline from params/paper.yaml, made smaller by ``dvc exp run -S KEY=VALUE``.
+
+``SMALLER`` is all that is changed, beside where the weights lie: frames and pixels, numbers of clips,
+views at test time, epochs, and a process for clip work. What is not named there is the study's.
 
 The datasets are the sample's dancers, filmed anew where the real datasets would lie; the published
 weights are files in their publishers' formats with made-up numbers.
@@ -18,7 +21,7 @@ from typing import Any
 import pytest
 import torch
 import torchvision
-from tiny_project import ROOT, copy_project, dvc, edit_params
+from tiny_project import ROOT, commit_all, copy_project, dvc, git
 
 from dancestyle import nets
 from dancestyle.nets.base import initialise
@@ -28,28 +31,24 @@ from dancestyle.sample.layouts.jobs import film, film_frames
 SIDE = 40
 
 SMALLER: dict[str, Any] = {
-    # paths
-    **{
-        f"pretrain.nets.{name}.weights": f"weights/{name}.pth"
-        for name in ("inception_2d", "resnet_2d", "r50", "r50_nl")
-    },
-    # sizes
+    # processes
     "machine.workers": 1,
+    # frames and pixels
     "input.frames": 8,
     "input.size": 32,
-    "input.resnet": {"frames": 8, "stride": 2, "size": 32},
+    "input.resnet.frames": 8,
+    "input.resnet.size": 32,
     "build_dataset.short_side": SIDE,
     "build_dataset.min_frames": 16,
+    # clips: of three videos a style, a twentieth is none
     "split.min_val": 1,
     "split.min_test": 1,
     "split.subset1.clips": 30,
     "split.subset2.clips": 20,
-    "augment.share": 0.1,
-    "tune.trials": 2,
     "tune.clips": 8,
+    # views
     "evaluate.num_clips": 2,
     "evaluate.num_crops": 1,
-    "evaluate.bootstrap": 20,
     # epochs
     "tune.epochs": 1,
     "train.epochs": 1,
@@ -93,24 +92,28 @@ def write_weights(folder: Path, mmaction2: Any) -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A copy of the project with the paper profile chosen, its data and its weights."""
+    """A copy of the project with the paper profile chosen, and its data; the weights beside it."""
     here = copy_project(tmp_path / "project")
-    edit_params(here, SMALLER, source="params/paper.yaml")
-    shutil.rmtree(here / ".dvc")
+    shutil.copy(here / "params/paper.yaml", here / "params.yaml")
+    git(here, "init", "--quiet", "--initial-branch", "paper")
+    commit_all(here, "The study's values")
     film_datasets(here / "data")
     monkeypatch.syspath_prepend(ROOT / "tests/nets")
     from foreign_files import mmaction2
 
-    write_weights(here / "weights", mmaction2)
+    write_weights(tmp_path / "weights", mmaction2)
     yield here
     shutil.rmtree(tmp_path, ignore_errors=True)  # over 1 GB
 
 
 @pytest.mark.slow
 def test_the_whole_pipeline(project: Path) -> None:
-    dvc(project, "init", "--no-scm", "-q")
-    dvc(project, "config", "cache.type", "hardlink,copy")
-    dvc(project, "repro")
+    weights = project.parent / "weights"
+    places = {f"pretrain.nets.{name}.weights": weights / f"{name}.pth" for name in NETS}
+    changes = [f"--set-param={key}={value}" for key, value in (SMALLER | places).items()]
+    dvc(project, "config", "--local", "cache.type", "hardlink,copy")
+    dvc(project, "exp", "run", *changes)
+    assert set(changed_params(project)) == {*SMALLER, *places}, "and nothing else"
 
     def read(name: str) -> Any:
         return json.loads((project / "metrics" / name).read_text(encoding="utf-8"))
@@ -118,7 +121,7 @@ def test_the_whole_pipeline(project: Path) -> None:
     sources = {row["source"] for row in read_csv(project / "data/dataset/clips.csv")}
     assert sources == {"kinetics700", "lets_dance"}
     assert read("flow.json")["method"] == "tvl1" and read("flow.json")["bound"] == 20
-    assert len(read("tune.json")["trials"]) == 2
+    assert len(read("tune.json")["trials"]) == 4
     for name, count in (("r50", 320), ("r50_nl", 380)):
         facts = read(f"pretrain_{name}.json")
         assert facts["source"] == "mmaction2" and facts["loaded"] == count
@@ -143,6 +146,12 @@ def test_the_whole_pipeline(project: Path) -> None:
     assert "up to date" in dvc(project, "repro")
 
 
+def changed_params(project: Path) -> list[str]:
+    """Keys of params.yaml that differ from the study's, by what DVC says."""
+    return list(json.loads(dvc(project, "params", "diff", "--json"))["params.yaml"])
+
+
+NETS = ("inception_2d", "resnet_2d", "r50", "r50_nl")
 INPUTS = {
     "i3d_flow": (8, 1, 32),
     "i3d_rgb": (8, 1, 32),
