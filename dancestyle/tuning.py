@@ -271,6 +271,7 @@ def _run_trial(study: optuna.Study, trial: Trial, task: Task, settings: Machine)
                 trial.report(row["val_top1"], int(row["epoch"]))
     except NotANumberError as error:
         print(f"trial {slot}: {error}", flush=True)
+        history = error.history  # with the epochs of an earlier run that was cut off
     trial.set_user_attr("history", history)
     if result is not None and result.stopped:
         study.tell(trial, state=TrialState.PRUNED)

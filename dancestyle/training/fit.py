@@ -309,7 +309,8 @@ def _run(
             warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*")
             trainer.fit(module, train, val, ckpt_path=resume, weights_only=False)
     except NotANumberError as error:
-        raise NotANumberError(f"{name}: {error}. {_what_is_kept(keeper)}") from None
+        sentence = f"{name}: {error}. {_what_is_kept(keeper)}"
+        raise NotANumberError(sentence, keeper.history) from None
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, TrainingError) or not _out_of_memory(error):
             raise

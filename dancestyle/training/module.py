@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
@@ -25,7 +26,11 @@ class TrainingError(RuntimeError):
 
 
 class NotANumberError(TrainingError):
-    """The loss or the weights are not finite any more."""
+    """The loss or the weights are not finite any more; ``history`` has the epochs before."""
+
+    def __init__(self, message: str, history: Sequence[dict[str, float]] = ()) -> None:
+        super().__init__(message)
+        self.history = list(history)
 
 
 class Classifier(pl.LightningModule):

@@ -18,7 +18,7 @@ from dancestyle.training import tasks
 from dancestyle.training.checkpoints import to_bytes
 from dancestyle.training.data import train_loader, view_loader
 from dancestyle.training.fit import FitResult, Keys, fit
-from dancestyle.training.module import Classifier, TrainingError
+from dancestyle.training.module import Classifier, NotANumberError, TrainingError
 from dancestyle.training.recipe import Recipe, make_optimiser, schedule_factor
 
 RECIPE = Recipe(seed=3, epochs=4, batch_size=4, lr=0.01, precision="fp32")
@@ -199,8 +199,14 @@ class Spoilt(Toy):
 
 
 def test_nan_keeps_the_last_good_checkpoint_and_says_where(tmp_path):
-    with pytest.raises(TrainingError, match=r"toy: the loss became nan in step 0 of epoch 3") as e:
+    with pytest.raises(
+        NotANumberError, match=r"toy: the loss became nan in step 0 of epoch 3"
+    ) as e:
         train(tmp_path, data=Spoilt(2))
+    assert [row["epoch"] for row in e.value.history] == [1, 2]
+    with pytest.raises(NotANumberError) as again:
+        train(tmp_path, data=Spoilt(2))
+    assert again.value.history == e.value.history, "also where it went on from there"
     (kept,) = (tmp_path / "work").glob("toy-*/last.ckpt")
     assert f"Epoch 2 is kept in {kept}" in str(e.value)
     content = torch.load(kept, weights_only=False)

@@ -19,6 +19,7 @@ from dancestyle import params, tuning, tuning_results
 from dancestyle.clips import Clip
 from dancestyle.nets.base import NativeInput
 from dancestyle.training.fit import FitResult
+from dancestyle.training.module import NotANumberError
 
 TUNE: dict[str, Any] = {
     "seed": 3,
@@ -85,7 +86,10 @@ def fake_training(
     for epoch in range(1, recipe.epochs + 1):
         time.sleep(SECONDS)
         if f"{slot}:{epoch}" in FAILING:
-            raise FAILING.pop(f"{slot}:{epoch}")
+            error = FAILING.pop(f"{slot}:{epoch}")
+            if isinstance(error, NotANumberError):
+                error.history = history
+            raise error
         top1 = min(1.0, recipe.lr * 100) * epoch / recipe.epochs
         row = {"epoch": epoch, "train_loss": 3 - top1, "val_loss": 3.1 - top1, "val_top1": top1}
         history.append({**row, "val_top5": top1, "lr": recipe.lr})
