@@ -36,7 +36,8 @@ def run_recipe(
     """The recipe of a run of a net with the given stages, lowest first.
 
     ``scheduled`` starts at ``scheduled_lr`` and falls to a tenth at each milestone; ``optimal`` keeps
-    what tuning found for the I3D, as the study does.
+    what tuning found for the I3D, as the study does. The dropout that it found is no part of a recipe:
+    :func:`finetune` gives it to the net.
     """
     recipe = Recipe(
         seed=params.seed,
@@ -116,6 +117,8 @@ def finetune(
     recipe = run_recipe(params, run, best, net.stage_names())
     torch.manual_seed(derive(params.seed, "head", name))
     net.reset_head(len(labels))
+    if run.schedule == "optimal":
+        net.dropout.p = best["dropout"]
     net.freeze(net.stages_up_to(run.freeze), norm=params.freeze_norm)
     seen = model.meta.input
     spec = replace(input_spec(model.meta.modality, size, net.native), mean=seen.mean, std=seen.std)

@@ -135,6 +135,40 @@ def test_a_net_from_a_file_is_trained_in_training_mode(
         assert torch.equal(before[key], after[key]) == key.startswith(frozen), key
 
 
+@pytest.mark.parametrize(("schedule", "dropout"), [("scheduled", 0.5), ("optimal", 0.4)])
+def test_optimal_takes_the_tuned_dropout(
+    schedule: str,
+    dropout: float,
+    clips: list[Clip],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the head, where the net has its own otherwise."""
+    seen: list[float] = []
+
+    def train(net: nets.VideoNet, *_: Any, **__: Any) -> None:
+        seen.append(net.dropout.p)
+
+    monkeypatch.setattr(finetuning, "train_classifier", train)
+    net = nets.create("r3d_18", 5, dropout=0.5)
+    spec = InputSpec("rgb", 8, 1, 32)
+    general, out = tmp_path / "general.ckpt", tmp_path / "out.ckpt"
+    save_model(general, net, ModelMeta("r3d_18", tuple("vwxyz"), spec, {"dropout": 0.5}))
+    run = {
+        "net": "r3d_18",
+        "subset": "subset1",
+        "schedule": schedule,
+        "freeze": "none",
+        "epochs": 1,
+    }
+    config = finetune_params({"one": run})
+    size, settings = (params.load(name, ROOT / "params.yaml") for name in ("input", "machine"))
+    finetuning.finetune(
+        "one", config.runs["one"], clips, ["a", "b"], general, BEST, config, size, settings, out
+    )
+    assert seen == [dropout]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["r3d_18", "slowfast_r50", "i3d_r50_nl"])
 def test_any_net_is_fine_tuned_stage_by_stage(
