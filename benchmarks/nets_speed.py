@@ -329,8 +329,9 @@ def claims(case: Case, mode: str, found: dict[str, turns.Turn]) -> list[str]:
         goals = [((AS_TRAINED,), case.training), ((COMPILED, AS_TRAINED), case.compiled_training)]
     lines = []
     for names, goal in goals:
-        if goal is not None and names[0] in times:
-            best = min(times[name] for name in names)
+        there = [name for name in names if name in times]
+        if goal is not None and there:
+            best = min(times[name] for name in there)
             words = names[0] + (", or not compiled if that is faster" if names[1:] else "")
             lines.append(record.claim(words, times[THEIRS] / best, goal))
     return lines
