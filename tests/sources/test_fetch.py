@@ -271,6 +271,7 @@ def test_yt_dlp_is_asked_and_understood(tmp_path: Path, monkeypatch: pytest.Monk
     Path("bin/yt_dlp").mkdir(parents=True)
     Path("bin/yt_dlp/__main__.py").write_text(FAKE_YT_DLP)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "bin"))
+    monkeypatch.setattr(fetch_youtube, "PAUSE", 0.0)
     annotations = lists(
         tmp_path,
         "zumba,busy-_bbbbb,1,3,train",
