@@ -229,12 +229,11 @@ def _check_options(net: VideoNet, path: Path | str, content: Mapping[str, Any]) 
         name, options = content.get("net", ""), content["options"]
     if not name or name != net.name:
         return
-    theirs, ours = all_options(name, options), net.options
-    other = [
-        key
-        for key, own in ours.items()
-        if _resolved(net, key, own) != _resolved(net, key, theirs[key])
-    ]
+    theirs, ours = (
+        {key: _resolved(net, key, value) for key, value in one.items()}
+        for one in (all_options(name, options), net.options)
+    )
+    other = [key for key, own in ours.items() if own != theirs[key]]
     if other:
         wanted, found = (
             ", ".join(f"{key}={options[key]!r}" for key in other) for options in (theirs, ours)
