@@ -220,12 +220,14 @@ def compare(case: Case) -> tuple[float, float]:
 def main() -> None:
     """Print a row for each net of each peer that is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("peers", type=Path, nargs="?", help="folder with the peers' checkouts")
+    parser.add_argument(
+        "peers", type=Path, nargs="?", default=Path("peers"), help="their checkouts (./peers)"
+    )
     parser.add_argument("--deps", type=Path, help="folder with the packages that they import")
     parser.add_argument("--only", default="", help="run only nets whose description has this")
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     arguments = parser.parse_args()
-    folder: Path = arguments.peers or Path()
+    folder: Path = arguments.peers
     sources: dict[str, tuple[tuple[str, ...], Callable[[], Iterator[Case]]]] = {
         "pytorch-i3d": (("pytorch-i3d",), piergiaj),
         "mmaction2": (
@@ -238,8 +240,7 @@ def main() -> None:
         sys.path.append(str(arguments.deps))
     rows, differences = [], []
     for peer, (checkouts, cases) in sources.items():
-        there = arguments.peers is not None
-        absent = [name for name in checkouts if not (there and (folder / name).is_dir())]
+        absent = [name for name in checkouts if not (folder / name).is_dir()]
         if absent:
             rows.append([peer, f"not there ({', '.join(absent)})", "", "", "", ""])
             continue

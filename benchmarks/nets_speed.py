@@ -98,10 +98,8 @@ def are_there(case: Case, folder: Path | None) -> bool:
     return folder is not None and all((folder / name).is_dir() for name in CHECKOUTS[case.peer])
 
 
-def their_net(case: Case, folder: Path | None) -> tuple[nn.Module, Any] | None:
-    """The peer's net and how it is run, or None where it is not there."""
-    if folder is None or not are_there(case, folder):
-        return None
+def their_net(case: Case, folder: Path) -> tuple[nn.Module, Any]:
+    """The peer's net and how it is run, out of the folder with its checkouts."""
     for name in CHECKOUTS[case.peer]:
         if str(folder / name) not in sys.path:
             sys.path.insert(0, str(folder / name))
@@ -142,10 +140,8 @@ def inference_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str,
     """Who takes turns at a forward pass: name, and what makes the pass."""
 
     def theirs() -> Run:
-        found = their_net(case, folder)
-        assert found is not None
-        net, run = found[0].eval(), found[1]
-        x = torch.randn(case.shape)
+        (net, run), x = their_net(case, folder), torch.randn(case.shape)
+        net.eval()
         return lambda: run(net, x)
 
     def ours(laid_out: bool, bf16: bool) -> Run:
@@ -209,9 +205,8 @@ def training_runs(case: Case, folder: Path | None, compiled: bool) -> dict[str, 
         return once
 
     def theirs() -> Run:
-        found = their_net(case, folder)
-        assert found is not None
-        return step(found[0].train(), found[1], False)
+        net, run = their_net(case, folder)
+        return step(net.train(), run, False)
 
     def ours(laid_out: bool, bf16: bool, compile: bool = False) -> Run:
         net = our_net(case).train()
@@ -299,19 +294,22 @@ def memory_table(case: Case, arguments: argparse.Namespace, names: list[str]) ->
     return [*rows, "", goal] if names[0] == THEIRS else rows
 
 
+def runs(case: Case, arguments: argparse.Namespace) -> dict[str, Callable[[], Run]]:
+    """Who takes turns at what the mode measures: name, and what makes it."""
+    of_mode = inference_runs if arguments.mode == "inference" else training_runs
+    return of_mode(case, arguments.peers, arguments.compile)
+
+
 def contend(case: Case, arguments: argparse.Namespace) -> None:
-    """Be a contender's process: print megabytes, or take turns."""
+    """Be a contender's process."""
     name, folder = arguments.contender, arguments.peers
     with torch.device("meta"):  # all that is imported on the way
         their_net(case, folder) if name == THEIRS else our_net(case)
     torch.randn(64, 64) @ torch.randn(64, 64)
     if name.endswith(KEPT):
         heap.keep()
-    if arguments.mode == "inference":
-        with torch.inference_mode():
-            turns.serve(inference_runs(case, folder, arguments.compile)[name])
-    else:
-        turns.serve(training_runs(case, folder, arguments.compile)[name])
+    with torch.inference_mode(arguments.mode == "inference"):
+        turns.serve(runs(case, arguments)[name])
 
 
 def claims(case: Case, mode: str, found: dict[str, turns.Turn]) -> list[str]:
@@ -354,7 +352,6 @@ def main() -> None:
     if arguments.deps:
         sys.path.append(str(arguments.deps))
     torch.manual_seed(0)
-    makers = inference_runs if arguments.mode == "inference" else training_runs
     cases = [case for case in CASES if arguments.case in str(case)]
     if arguments.contender:
         contend(cases[0], arguments)
@@ -364,7 +361,7 @@ def main() -> None:
         lines = [f"## {case}", ""]
         if not are_there(case, arguments.peers):
             lines += [f"{case.peer}: not there, so the first row is our own.", ""]
-        names = list(makers(case, arguments.peers, arguments.compile))
+        names = list(runs(case, arguments))
         if arguments.mode == "memory":
             lines += memory_table(case, arguments, names)
         else:

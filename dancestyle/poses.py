@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-JOINTS = 17  # COCO key points
+from dancestyle.sources.lets_dance import KEYPOINTS
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,10 @@ def read(path: Path | str) -> Poses:
         ) from None
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path}: no file of poses, or damaged: {error}") from None
-    if joints.ndim != 4 or joints.shape[2:] != (JOINTS, 2) or not len(joints) == len(times) > 0:
+    if (
+        joints.ndim != 4
+        or joints.shape[2:] != (len(KEYPOINTS), 2)
+        or not len(joints) == len(times) > 0
+    ):
         raise ValueError(f"{path}: joints {joints.shape} at {times.shape} times are no poses")
     return Poses(joints, times)

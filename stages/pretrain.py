@@ -22,7 +22,7 @@ KEY = "params.yaml: pretrain.nets has"
 def main(name: str) -> None:
     config: params.Pretrain = params.load("pretrain")
     size, settings = params.load("input"), params.load("machine")
-    if name != "inception_2d":
+    if pretraining.is_resnet(name):
         size = size.for_resnets
     out = OUT / f"{name}.ckpt"
     metrics, plots = Path(f"metrics/pretrain_{name}.json"), Path(f"plots/pretrain/{name}.csv")

@@ -25,6 +25,8 @@ class NativeInput:
 
 IMAGENET_MEAN = (123.675, 116.28, 103.53)
 IMAGENET_STD = (58.395, 57.12, 57.375)
+# PyTorchVideo's: mean 0.45 and deviation 0.225 of the range from 0 to 1.
+GREY_MEAN, GREY_STD = (114.75,) * 3, (57.375,) * 3
 
 
 class VideoNet(nn.Module):

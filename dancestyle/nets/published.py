@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from dancestyle.files import atomic_path
-from dancestyle.nets.base import IMAGENET_MEAN, IMAGENET_STD, NativeInput
+from dancestyle.nets.base import (
+    GREY_MEAN,
+    GREY_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NativeInput,
+)
 
 CACHE_VARIABLE = "DANCESTYLE_CACHE"
 TIMEOUT = 30.0  # seconds without an answer
@@ -64,8 +70,7 @@ def _imagenet(frames: int, stride: int, size: int = 224) -> NativeInput:
 
 
 def _grey(frames: int, stride: int) -> NativeInput:
-    """PyTorchVideo's normalisation: mean 0.45 and deviation 0.225 of the range from 0 to 1."""
-    return NativeInput(frames, stride, 224, (114.75,) * 3, (57.375,) * 3)
+    return NativeInput(frames, stride, 224, GREY_MEAN, GREY_STD)
 
 
 def _kinetics(frames: int, size: int) -> NativeInput:

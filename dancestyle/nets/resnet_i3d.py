@@ -16,6 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from dancestyle.nets.base import (
+    GREY_MEAN,
+    GREY_STD,
     IMAGENET_MEAN,
     IMAGENET_STD,
     NativeInput,
@@ -34,7 +36,7 @@ INFLATED_NEVER = tuple((0,) * depth for depth in DEPTHS)
 NON_LOCAL = ((0, 0, 0), (0, 1, 0, 1), (0, 1, 0, 1, 0, 1), (0, 0, 0))
 EXPANSION = 4
 # What PyTorchVideo's I3D R50, with strides in time of 1, 1 and 2, was trained on.
-SHORT = NativeInput(frames=8, stride=8, size=224, mean=(114.75,) * 3, std=(57.375,) * 3)
+SHORT = NativeInput(frames=8, stride=8, size=224, mean=GREY_MEAN, std=GREY_STD)
 
 
 class Bottleneck(nn.Module):

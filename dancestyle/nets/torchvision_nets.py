@@ -15,7 +15,14 @@ from typing import ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from dancestyle.nets.base import IMAGENET_MEAN, IMAGENET_STD, NativeInput, VideoNet
+from dancestyle.nets.base import (
+    GREY_MEAN,
+    GREY_STD,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    NativeInput,
+    VideoNet,
+)
 
 # Of torchvision's weights, in grey levels.
 KINETICS_MEAN = (110.2008, 100.63983, 95.99475)
@@ -149,7 +156,7 @@ class MViTV2S(_TorchvisionNet):
     their tables are interpolated to the size at hand, so the blocks themselves take any.
     """
 
-    native = NativeInput(16, 4, 224, (114.75,) * 3, (57.375,) * 3)
+    native = NativeInput(16, 4, 224, GREY_MEAN, GREY_STD)
     feature_size = 768
     builder = "mvit_v2_s"
     stem = "conv_proj"

@@ -14,8 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 # Of glibc's mallopt: malloc.h.
-TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, MMAP_MAX = -1, -2, -3, -4
-HUGE = 2 << 20  # bytes of a large page on x86-64 and on most of ARM64
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_HUGE = 2 << 20  # bytes of a large page on x86-64 and on most of ARM64
 _MADV_HUGEPAGE = 14  # of madvise: linux/mman.h
 _OVERCOMMIT = Path("/proc/sys/vm/overcommit_memory")
 
@@ -24,9 +24,9 @@ def keep() -> None:
     """Let memory that is freed stay with the process, for what it needs next."""
     with suppress(OSError, AttributeError):  # another system
         libc = ctypes.CDLL(None)
-        libc.mallopt(MMAP_MAX, 0)
-        libc.mallopt(TRIM_THRESHOLD, -1)
-        libc.mallopt(TOP_PAD, 64 << 20)
+        libc.mallopt(_MMAP_MAX, 0)
+        libc.mallopt(_TRIM_THRESHOLD, -1)
+        libc.mallopt(_TOP_PAD, 64 << 20)
         _ask_for_large_pages(libc)
 
 
@@ -45,8 +45,8 @@ def _ask_for_large_pages(libc: ctypes.CDLL) -> None:
     start = libc.malloc(size)
     if not start:
         return
-    first = -(-start // HUGE) * HUGE
-    libc.madvise(first, (start + size - first) // HUGE * HUGE, _MADV_HUGEPAGE)
+    first = -(-start // _HUGE) * _HUGE
+    libc.madvise(first, (start + size - first) // _HUGE * _HUGE, _MADV_HUGEPAGE)
     libc.free(start)
 
 

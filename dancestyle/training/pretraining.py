@@ -64,6 +64,11 @@ def net_name(name: str) -> str:
     return found
 
 
+def is_resnet(name: str) -> bool:
+    """Whether a net of ``pretrain.nets`` gets the ResNets' input: all but the 2D Inception."""
+    return name != "inception_2d"
+
+
 def hold_out(clips: Sequence[Clip], seed: int) -> tuple[list[Clip], list[Clip]]:
     """Training and validation clips: about 15 % of the videos, each by a draw of its own.
 
@@ -104,8 +109,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         for part in (slice(0, edge), slice(edge, None))
     )
     workers = loader_workers(settings)
-    own_input = name != "inception_2d"
-    keys = keys_of("pretrain", size, own_input, "pretrain.stills_batch_size")
+    keys = keys_of("pretrain", size, is_resnet(name), "pretrain.stills_batch_size")
     result = fit(
         PoseRegressor(net, recipe),
         train_loader(train, recipe.seed, recipe.batch_size, workers),
