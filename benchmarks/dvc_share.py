@@ -2,8 +2,8 @@
 
 A copy of the project's pipeline in a repository of its own, with 2,000 clips and their flow as
 outputs (small files; DVC looks at names, dates and sizes), committed; then ``dvc repro`` and
-``dvc status`` beside ``dvc --version``, and beside the same in a pipeline of one stage that copies one
-file, which is what DVC takes at least.
+``dvc status`` beside ``dvc --version``, and beside the same in pipelines of one stage, and of as many
+stages as ours has, each of which copies one small file: what DVC takes at least.
 """
 
 from __future__ import annotations
@@ -82,13 +82,17 @@ def main() -> None:
         folder = arguments.folder or Path(temporary) / "project"
         if not folder.exists():
             prepare(folder, arguments.clips)
-        small = Path(temporary) / "small"
-        prepare_small(small)
+        lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
+        count = len(lock["stages"])
+        one, many = Path(temporary) / "one", Path(temporary) / "many"
+        prepare_small(one, 1)
+        prepare_small(many, count)
         cases = {
             "dvc --version": (folder, "--version"),
             "dvc status": (folder, "status"),
             "dvc repro": (folder, "repro"),
-            "dvc repro, of one stage and one file": (small, "repro"),
+            f"dvc repro, of {count} stages that copy a file": (many, "repro"),
+            "dvc repro, of one such stage": (one, "repro"),
         }
         seconds: dict[str, list[float]] = {title: [] for title in cases}
         for _ in range(arguments.repeats):
@@ -108,13 +112,20 @@ def main() -> None:
     record.show("dvc_share", "DVC's own share", parts, ["dvc"], arguments.write)
 
 
-def prepare_small(folder: Path) -> None:
-    """A pipeline of one stage, done."""
+def prepare_small(folder: Path, count: int) -> None:
+    """A pipeline of that many stages, each of which copies the file of the one before; done."""
     folder.mkdir()
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     run(folder, "init", "--quiet")
-    (folder / "a.txt").write_text("a\n", encoding="utf-8")
-    run(folder, "stage", "add", "-n", "copy", "-d", "a.txt", "-o", "b.txt", "cp a.txt b.txt")
+    (folder / "0.txt").write_text("a\n", encoding="utf-8")
+    stages = {
+        f"copy{n}": {
+            "cmd": f"cp {n}.txt {n + 1}.txt", "deps": [f"{n}.txt"], "outs": [f"{n + 1}.txt"]
+        }
+        for n in range(count)
+    }  # fmt: skip
+    text = yaml.safe_dump({"stages": stages}, sort_keys=False)
+    (folder / "dvc.yaml").write_text(text, encoding="utf-8")
     run(folder, "repro", "--quiet")
 
 
@@ -133,8 +144,6 @@ def prepare(folder: Path, clips: int) -> None:
     run(folder, "init", "--quiet") if not (folder / ".dvc").is_dir() else None
     fill(folder, clips)
     run(folder, "commit", "--force")
-    content = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
-    print(f"{len(content['stages'])} stages committed", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The whole training loop beside its bare step: ``python -m benchmarks.training``.
 
-Trains the Inception-I3D at the sample's size on made-up dancers and measures, in clips a second and
-within one run: the bare step (ready batches: forward, backward, clipping, optimiser), the whole loop
-(reading, decoding, augmenting, the step, counting), and the loader alone; one process against two;
-what keeping a checkpoint an epoch costs; and the augmentation against torchvision's transforms v2.
+Trains the Inception-I3D on made-up dancers, at the sample's size and at those of
+``benchmarks.nets_speed``, and measures, in clips a second and within one run: the bare step on ready
+batches (forward and backward, which is the step of ``benchmarks.nets_speed``; and with clipping and
+optimiser), the whole loop (reading, decoding, augmenting, the step, counting), and the loader alone;
+one process against two; what keeping a checkpoint an epoch costs; and the augmentation against
+torchvision's transforms v2.
 """
 
 from __future__ import annotations
@@ -18,9 +20,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -33,34 +37,90 @@ from dancestyle.flow import store
 from dancestyle.training import data, fit, heap, machine, tasks
 from dancestyle.training.data import Augmentation, InputSpec
 from dancestyle.training.module import Classifier
-from dancestyle.training.recipe import Recipe, make_optimiser
+from dancestyle.training.recipe import Recipe, clip_gradient, make_optimiser
 from dancestyle.video import transforms
 from dancestyle.video.writer import write_clip
 
 ROOT = Path(__file__).parents[1]
-CLASSES, BATCH, CLIPS, FRAMES = 19, 8, 320, 75  # the sample trains on some 1,000 clips
-SIZE = (74, 56)  # width, height of a clip of the sample
-SPECS = {
-    "rgb": InputSpec("rgb", frames=16, stride=4, size=48),
-    "flow": InputSpec("flow", frames=16, stride=4, size=48, bound=1.5),
-}
-RECIPE = Recipe(seed=1, epochs=3, batch_size=BATCH, lr=1e-4)
+CLASSES = 19
 
 
-def make_clips(folder: Path) -> list[Clip]:
-    """``CLIPS`` clips, out of a few dances, with flow."""
+@dataclass(frozen=True)
+class Case:
+    """What is trained on.
+
+    Attributes:
+        modality: ``rgb`` or ``flow``.
+        batch: clips a step.
+        frames: of a snippet.
+        stride: of its frames.
+        side: of its pictures.
+        size: of the clips, width and height.
+        length: of the clips, in frames.
+        clips: that an epoch has.
+        decoded: whether every snippet is decoded from its file, as where the clips do not fit into
+            memory.
+    """
+
+    modality: str
+    batch: int
+    frames: int
+    stride: int
+    side: int
+    size: tuple[int, int]
+    length: int = 75
+    clips: int = 320
+    decoded: bool = False
+
+    def __str__(self) -> str:
+        where = "files" if self.decoded else "memory"
+        return (
+            f"{self.modality}, {self.frames}x{self.side}x{self.side}, batch {self.batch}, {where}"
+        )
+
+    @property
+    def spec(self) -> InputSpec:
+        """The net's input."""
+        bound = {"bound": 1.5} if self.modality == "flow" else {}
+        return InputSpec(self.modality, self.frames, self.stride, self.side, **bound)
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained."""
+        return Recipe(seed=1, epochs=3, batch_size=self.batch, lr=1e-4)
+
+    def memory(self) -> Any:
+        """A context in which clips stay decoded, or do not."""
+        return mock.patch.object(data, "IN_MEMORY", 0 if self.decoded else data.IN_MEMORY)
+
+
+SAMPLE = Case("rgb", 8, 16, 4, 48, (74, 56))  # the sample trains on some 1,000 clips
+CASES = (
+    SAMPLE,
+    replace(SAMPLE, modality="flow"),
+    Case("rgb", 8, 16, 4, 64, (98, 74)),
+    Case("rgb", 1, 64, 1, 224, (340, 256), length=125, clips=12, decoded=True),
+    Case("flow", 1, 64, 1, 224, (340, 256), length=125, clips=12, decoded=True),
+)
+
+
+def make_clips(folder: Path, case: Case) -> list[Clip]:
+    """Clips to train on and, last, two batches to validate on; out of a few dances, with flow."""
+    width, height = case.size
     dances = [
-        material.shrunk(material.dancers(FRAMES, (2 * SIZE[0], 2 * SIZE[1]), label), SIZE)
+        material.shrunk(material.dancers(case.length, (2 * width, 2 * height), label), case.size)
         for label in ("salsa dancing", "tap dancing")
     ]
-    fields = np.random.default_rng(0).normal(size=(FRAMES - 1, SIZE[1], SIZE[0], 2)) * 0.3
+    shape = (case.length - 1, height, width, 2)
+    fields = np.random.default_rng(0).normal(size=shape) * 0.3
     found = []
-    for n in range(CLIPS + 2 * BATCH):
+    for n in range(case.clips + 2 * case.batch):
         path = folder / f"clip{n}.mp4"
         write_clip(path, np.roll(dances[n % 2], n, axis=0))
-        store.write(folder / "flow" / f"clip{n}.mkv", fields.astype(np.float32), bound=4.0)
+        if case.modality == "flow":
+            store.write(folder / "flow" / f"clip{n}.mkv", fields.astype(np.float32), bound=4.0)
         clip = Clip(f"clip{n}", f"v{n}", "folder", f"style {n % CLASSES}", n % CLASSES, str(path),
-                    FRAMES, 25.0, *SIZE)  # fmt: skip
+                    case.length, 25.0, width, height)  # fmt: skip
         found.append(clip)
     return found
 
@@ -71,41 +131,39 @@ def settings() -> params.Machine:
     return found
 
 
-def loop(
-    modality: str,
-    clips: list[Clip],
-    flow_dir: Path,
-    epochs: int = 3,
-    count: int = CLIPS,
-    batch: int = BATCH,
-) -> float:
-    """Training clips a second of the whole loop, the first epoch (loaders start) left aside."""
+def loop(case: Case, clips: list[Clip], epochs: int = 3) -> float:
+    """Training clips a second of the whole loop, the first epoch (loaders start) left aside.
+
+    The clips are in the working directory; the last two batches are validated on.
+    """
     torch.manual_seed(0)
-    spec = SPECS[modality]
-    net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)
-    recipe = replace(RECIPE, epochs=epochs, batch_size=batch)
-    name = f"bench_{modality}"
-    result = tasks.train_classifier(
-        net, CLASSES, clips[:count], clips[CLIPS:], spec, recipe, name, settings(),
-        flow_dir=flow_dir, dvclive=False,
-    )  # fmt: skip
+    net = nets.create("i3d_inception", CLASSES, in_channels=case.spec.channels)
+    recipe = replace(case.recipe, epochs=epochs)
+    name = f"bench_{case.modality}"
+    train, held = clips[: -2 * case.batch], clips[-2 * case.batch :]
+    with case.memory():
+        result = tasks.train_classifier(
+            net, CLASSES, train, held, case.spec, recipe, name, settings(), flow_dir="flow",
+            dvclive=False,
+        )  # fmt: skip
     result.finish()
     with Path(f"logs/training/{name}.csv").open(encoding="utf-8", newline="") as file:
         return median([float(row["clips_per_second"]) for row in csv.DictReader(file)][1:])
 
 
-def bare(modality: str, learns: bool = True, steps: int = 20) -> float:
+def bare(case: Case, learns: bool = True) -> float:
     """Clips a second of the step alone, on ready batches; ``learns``: with clipping and optimiser, else
     forward, loss and backward, which is the step of ``benchmarks.nets_speed``."""
     machine.make_deterministic()
     heap.keep()
     torch.manual_seed(0)
-    spec = SPECS[modality]
+    spec, recipe = case.spec, case.recipe
     net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)
-    module = Classifier(machine.fast_layout(net), CLASSES, RECIPE).train()
-    optimiser = make_optimiser(net, RECIPE)
-    x = torch.randn(BATCH, spec.channels, spec.frames, spec.size, spec.size)
-    targets = torch.arange(BATCH) % CLASSES
+    module = Classifier(machine.fast_layout(net), CLASSES, recipe).train()
+    optimiser = make_optimiser(net, recipe)
+    x = torch.randn(case.batch, spec.channels, spec.frames, spec.size, spec.size)
+    targets = torch.arange(case.batch) % CLASSES
+    steps = min(20, case.clips)
 
     def step() -> None:
         with machine.autocast("auto"):
@@ -113,7 +171,7 @@ def bare(modality: str, learns: bool = True, steps: int = 20) -> float:
         optimiser.zero_grad()
         loss.backward()
         if learns:
-            torch.nn.utils.clip_grad_norm_(net.parameters(), RECIPE.clip_gradient)
+            clip_gradient(net, recipe.clip_gradient)
             optimiser.step()
 
     for _ in range(2):
@@ -121,23 +179,25 @@ def bare(modality: str, learns: bool = True, steps: int = 20) -> float:
     begun = time.perf_counter()
     for _ in range(steps):
         step()
-    return BATCH * steps / (time.perf_counter() - begun)
+    return case.batch * steps / (time.perf_counter() - begun)
 
 
-def loader(modality: str, clips: list[Clip], flow_dir: Path) -> float:
+def loader(case: Case, clips: list[Clip]) -> float:
     """Clips a second of the loader when nothing else runs, its start left aside."""
-    snippets = data.TrainSnippets(clips[:CLIPS], SPECS[modality], Augmentation(), 1, flow_dir)
-    workers = tasks.loader_workers(settings(), snippets.memory.fill(modality))
-    batches = data.train_loader(snippets, 1, BATCH, workers)
-    rates = []
-    for _ in range(4):
-        begun = time.perf_counter()
-        count = sum(len(x) for x, _ in batches)
-        rates.append(count / (time.perf_counter() - begun))
+    train = clips[: -2 * case.batch]
+    with case.memory():
+        snippets = data.TrainSnippets(train, case.spec, Augmentation(), 1, "flow")
+        workers = tasks.loader_workers(settings(), snippets.memory.fill(case.modality))
+        batches = data.train_loader(snippets, 1, case.batch, workers)
+        rates = []
+        for _ in range(4):
+            begun = time.perf_counter()
+            count = sum(len(x) for x, _ in batches)
+            rates.append(count / (time.perf_counter() - begun))
     return median(rates[1:])
 
 
-def processes(folder: Path, count: int, threads: int, batch: int = BATCH) -> float:
+def processes(folder: Path, count: int, threads: int, batch: int) -> float:
     """Clips a second of the whole loop in ``count`` processes of ``threads`` threads each.
 
     ``batch`` clips are a step of all processes together.
@@ -157,7 +217,7 @@ def processes(folder: Path, count: int, threads: int, batch: int = BATCH) -> flo
     return rate
 
 
-def checkpoint(clips: list[Clip], flow_dir: Path) -> tuple[float, float]:
+def checkpoint(clips: list[Clip]) -> tuple[float, float]:
     """Seconds that keeping a checkpoint takes, and its size in MB."""
     seconds, size = [], 0.0
     save = fit._Keeper._save
@@ -171,7 +231,7 @@ def checkpoint(clips: list[Clip], flow_dir: Path) -> tuple[float, float]:
 
     fit._Keeper._save = timed  # type: ignore[method-assign,assignment]
     try:
-        loop("rgb", clips, flow_dir, epochs=4, count=2 * BATCH)
+        loop(SAMPLE, clips[-4 * SAMPLE.batch :], epochs=4)
     finally:
         fit._Keeper._save = save  # type: ignore[method-assign]
     return median(seconds), size
@@ -218,24 +278,31 @@ def _milliseconds(work: Callable[[], object], repeats: int) -> float:
     return 1000 * median(times)
 
 
-def speed_parts(clips: list[Clip], flow_dir: Path, rounds: int) -> Iterator[str]:
+def speed_row(case: Case, rounds: int) -> tuple[list[str], list[str]]:
     """The loop against the step, in turns, so that a change of the machine's mood meets both."""
-    rows, claims = [], []
-    for modality in SPECS:
-        turns = [
-            (bare(modality, learns=False), bare(modality), loop(modality, clips, flow_dir))
-            for _ in range(rounds)
-        ]
-        alone = loader(modality, clips, flow_dir)
-        rates = [median(own) for own in zip(*turns, strict=True)]
-        rows.append([modality, *(f"{rate:.1f}" for rate in rates), f"{alone:.0f}"])
-        for words, place in (("step", 1), ("step without clipping and optimiser", 0)):
-            share = median(turn[2] / turn[place] for turn in turns)
-            claims.append(record.claim(f"{modality}: whole loop / {words}", share, least=0.9))
-    header = ["stream, clips/s", "forward, backward", "with clipping, optimiser", "whole loop"]
-    header.append("loader alone")
-    yield record.table(header, rows)
-    yield "\n".join(claims)
+    with tempfile.TemporaryDirectory() as temporary, chdir(temporary):
+        clips = make_clips(Path(temporary), case)
+        turns = [(bare(case, learns=False), bare(case), loop(case, clips)) for _ in range(rounds)]
+        alone = loader(case, clips)
+    rates = [median(own) for own in zip(*turns, strict=True)]
+    shares = {
+        words: median(turn[2] / turn[place] for turn in turns)
+        for words, place in (("forward and backward", 0), ("step", 1))
+    }
+    row = [str(case), *(f"{rate:.3g}" for rate in (*rates, alone))]
+    claims = [
+        record.claim(f"{case}: whole loop / {words}", share, least=0.9)
+        for words, share in shares.items()
+    ]
+    return row, claims
+
+
+def speed_parts(rounds: int) -> Iterator[str]:
+    """A row and two claims a case."""
+    found = [speed_row(case, rounds) for case in CASES]
+    header = ["clips/s", "forward, backward", "with clipping, optimiser", "whole loop"]
+    yield record.table([*header, "loader alone"], [row for row, _ in found])
+    yield "\n".join(claim for _, claims in found for claim in claims)
 
 
 def main() -> None:
@@ -252,36 +319,37 @@ def main() -> None:
         rows = json.loads((folder / "clips.json").read_text(encoding="utf-8"))
         with chdir(folder):
             made = [Clip(**row) for row in rows]
-            rate = loop("rgb", made, folder / "flow", batch=int(batch))
+            rate = loop(replace(SAMPLE, batch=int(batch)), made)
         out.write_text(json.dumps(rate), encoding="utf-8")
         return
+    parts = list(speed_parts(arguments.rounds))
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        clips = make_clips(folder)
+        clips = make_clips(folder, SAMPLE)
         (folder / "clips.json").write_text(json.dumps([vars(clip) for clip in clips]))
         with chdir(folder):
-            parts = list(speed_parts(clips, folder / "flow", arguments.rounds))
-            seconds, size = checkpoint(clips, folder / "flow")
-        cases = [(1, 1, BATCH), (1, 2, BATCH), (2, 1, BATCH), (2, 1, 2 * BATCH)]
+            seconds, size = checkpoint(clips)
+        batch = SAMPLE.batch
+        cases = [(1, 1, batch), (1, 2, batch), (2, 1, batch), (2, 1, 2 * batch)]
         rates = {case: processes(folder, *case) for case in cases}
-    small, large = augmenting(16, SIZE, 48, 40), augmenting(64, (340, 256), 224, 8)
+    small, large = augmenting(16, SAMPLE.size, 48, 40), augmenting(64, (340, 256), 224, 8)
     parts += [
         record.table(
             ["processes x threads", "clips a step", "clips/s", "efficiency"],
             [
                 [
                     f"{count} x {threads}",
-                    str(batch),
+                    str(at_once),
                     f"{rate:.1f}",
                     f"{rate / rates[cases[0]] / count:.2f}" if threads == 1 else "",
                 ]
-                for (count, threads, batch), rate in rates.items()
+                for (count, threads, at_once), rate in rates.items()
             ],
         ),
         "Efficiency: clips/s over those of one process, by the number of processes. They share two "
         "cores, their caches and the way to memory with each other and with their loaders.",
         f"A checkpoint of {size:.0f} MB an epoch takes {seconds:.2f} s, as long as "
-        f"{seconds * rates[1, 2, BATCH]:.0f} clips.",
+        f"{seconds * rates[1, 2, batch]:.0f} clips.",
         record.table(
             ["augmentation, ms a snippet", "ours", "torchvision v2"],
             [

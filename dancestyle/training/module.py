@@ -18,7 +18,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from dancestyle.nets.base import VideoNet
 from dancestyle.seeds import derive
 from dancestyle.training import parallel
-from dancestyle.training.recipe import Recipe, make_optimiser, schedule_factor
+from dancestyle.training.recipe import Recipe, clip_gradient, make_optimiser, schedule_factor
 
 
 class TrainingError(RuntimeError):
@@ -148,7 +148,7 @@ class Classifier(pl.LightningModule):
         It does so because they may unscale float16 gradients, and bfloat16 has no scale.
         """
         if gradient_clip_val:
-            nn.utils.clip_grad_norm_(self.net.parameters(), gradient_clip_val)
+            clip_gradient(self.net, float(gradient_clip_val))
 
     def optimizer_step(self, *arguments: Any, **more: Any) -> None:
         """A step of the optimiser, and of the moving average."""

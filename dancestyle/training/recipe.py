@@ -118,6 +118,18 @@ def make_optimiser(net: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return kind(groups, weight_decay=recipe.weight_decay, fused=True)
 
 
+def clip_gradient(net: nn.Module, largest: float) -> None:
+    """Scale the gradients of a net down to a norm of ``largest`` together, where it is above that.
+
+    What ``torch.nn.utils.clip_grad_norm_`` does, to the bit, without multiplying all of them by 1
+    where there is nothing to clip. A norm that is not a number goes into every gradient.
+    """
+    having = [parameter for parameter in net.parameters() if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([p.grad for p in having if p.grad is not None])
+    if not norm + 1e-6 <= largest:
+        nn.utils.clip_grads_with_norm_(having, largest, norm)
+
+
 def schedule_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """The learning rate at a step as a share of the recipe's."""
     total = recipe.epochs * steps_per_epoch

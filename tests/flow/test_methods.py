@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from tests.flow import known
 # with motion edges, at 56x74 (motion of 1.5 pixels) and at 128x170 (3 pixels)
 CONTRACT: list[tuple[str, dict[str, Any], tuple[float, float], tuple[float, float]]] = [
     ("dis", {}, (0.1, 0.11), (0.13, 0.11)),
+    ("dis", {"preset": "refined"}, (0.1, 0.11), (0.13, 0.11)),
     ("dis", {"preset": "medium"}, (0.1, 0.11), (0.16, 0.19)),
     ("dis", {"preset": "fast"}, (0.12, 0.12), (0.6, 0.6)),
     ("dis", {"finest_scale": 0, "refinements": 8}, (0.1, 0.11), (0.09, 0.1)),
@@ -74,6 +76,18 @@ def test_two_times_the_same_and_nothing_moves(
     assert found.dtype == np.float32 and found.any()
     assert np.array_equal(method(first, second), found)
     assert name == "raft" or np.abs(method(first, first)).mean() < 0.01
+
+
+def test_noise_goes_and_edges_stay() -> None:
+    true = known.edge_field(128, 170, 3.0)
+    noise = np.random.default_rng(0).normal(scale=0.1, size=true.shape).astype(np.float32)
+    found = methods.steady(true + noise)
+    step = np.abs(cv2.blur(true, (15, 15)) - true)
+    away, near = step == 0, step > methods.STEADY + 0.5
+    assert np.abs(found - true)[away].mean() < 0.2 * np.abs(noise)[away].mean()
+    assert near.sum() > 500 and np.array_equal(found[near], (true + noise)[near])
+    still = np.zeros_like(true)
+    assert not methods.steady(still).any()
 
 
 def test_pictures_of_another_size_in_between_change_nothing() -> None:

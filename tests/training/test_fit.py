@@ -19,7 +19,7 @@ from dancestyle.training.checkpoints import to_bytes
 from dancestyle.training.data import train_loader, view_loader
 from dancestyle.training.fit import FitResult, Keys, fit
 from dancestyle.training.module import Classifier, NotANumberError, TrainingError
-from dancestyle.training.recipe import Recipe, make_optimiser, schedule_factor
+from dancestyle.training.recipe import Recipe, clip_gradient, make_optimiser, schedule_factor
 
 RECIPE = Recipe(seed=3, epochs=4, batch_size=4, lr=0.01, precision="fp32")
 
@@ -354,6 +354,22 @@ def test_a_clipped_gradient_moves_nothing_far(tmp_path):
             for a, b in zip(net.parameters(), Plain().parameters(), strict=True)
         )
         assert (moved < 1e-5) == still
+
+
+@pytest.mark.parametrize("largest", [1e-3, 1e3])
+@pytest.mark.parametrize("odd", [1.0, float("nan"), float("inf")])
+def test_clipping_is_that_of_torch(largest, odd):
+    ours, torchs = Plain(), Plain()
+    for net in (ours, torchs):
+        net(torch.ones(1, 3, 4, 4, 4)).square().sum().backward()
+        net.head.weight.grad.mul_(odd)
+        net.head.bias.grad = None
+    clip_gradient(ours, largest)
+    torch.nn.utils.clip_grad_norm_(torchs.parameters(), largest)
+    for one, other in zip(ours.parameters(), torchs.parameters(), strict=True):
+        assert (one.grad is None) == (other.grad is None)
+        if one.grad is not None:
+            torch.testing.assert_close(one.grad, other.grad, atol=0, rtol=0, equal_nan=True)
 
 
 def test_the_moving_average_is_what_is_kept(tmp_path):
