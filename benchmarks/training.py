@@ -33,7 +33,7 @@ from torchvision.transforms import v2
 from benchmarks import material, record
 from dancestyle import nets, params
 from dancestyle.clips import Clip
-from dancestyle.flow import store
+from dancestyle.flow import methods, store
 from dancestyle.training import data, fit, heap, machine, tasks
 from dancestyle.training.data import Augmentation, InputSpec
 from dancestyle.training.module import Classifier
@@ -99,8 +99,8 @@ CASES = (
     SAMPLE,
     replace(SAMPLE, modality="flow"),
     Case("rgb", 8, 16, 4, 64, (98, 74)),
-    Case("rgb", 1, 64, 1, 224, (340, 256), length=125, clips=12, decoded=True),
-    Case("flow", 1, 64, 1, 224, (340, 256), length=125, clips=12, decoded=True),
+    Case("rgb", 1, 64, 1, 224, (340, 256), length=125, clips=24, decoded=True),
+    Case("flow", 1, 64, 1, 224, (340, 256), length=125, clips=24, decoded=True),
 )
 
 
@@ -111,14 +111,13 @@ def make_clips(folder: Path, case: Case) -> list[Clip]:
         material.shrunk(material.dancers(case.length, (2 * width, 2 * height), label), case.size)
         for label in ("salsa dancing", "tap dancing")
     ]
-    shape = (case.length - 1, height, width, 2)
-    fields = np.random.default_rng(0).normal(size=shape) * 0.3
+    fields = methods.of_clip(methods.create("dis"), dances[0]) if case.modality == "flow" else None
     found = []
     for n in range(case.clips + 2 * case.batch):
         path = folder / f"clip{n}.mp4"
         write_clip(path, np.roll(dances[n % 2], n, axis=0))
-        if case.modality == "flow":
-            store.write(folder / "flow" / f"clip{n}.mkv", fields.astype(np.float32), bound=4.0)
+        if fields is not None:
+            store.write(folder / "flow" / f"clip{n}.mkv", fields)
         clip = Clip(f"clip{n}", f"v{n}", "folder", f"style {n % CLASSES}", n % CLASSES, str(path),
                     case.length, 25.0, width, height)  # fmt: skip
         found.append(clip)
@@ -187,8 +186,8 @@ def loader(case: Case, clips: list[Clip]) -> float:
     train = clips[: -2 * case.batch]
     with case.memory():
         snippets = data.TrainSnippets(train, case.spec, Augmentation(), 1, "flow")
-        workers = tasks.loader_workers(settings(), snippets.memory.fill(case.modality))
-        batches = data.train_loader(snippets, 1, case.batch, workers)
+        snippets.memory.fill(case.modality)
+        batches = data.train_loader(snippets, 1, case.batch, tasks.loader_workers(settings()))
         rates = []
         for _ in range(4):
             begun = time.perf_counter()
@@ -257,10 +256,10 @@ def augmenting(frames: int, size: tuple[int, int], out: int, repeats: int) -> tu
     def ours() -> torch.Tensor:
         top, left, side = transforms.random_box(size[1], size[0], how.smallest_crop, generator)
         cut = transforms.crop_resize(snippet, (top, left, side), out)
-        x = transforms.rgb_tensor(
-            transforms.jitter_colour(cut, how.jitter, generator), [127.5] * 3, [127.5] * 3
-        )
-        return transforms.mirror_rgb(x) if generator.random() < how.mirror else x
+        cut = transforms.jitter_colour(cut, how.jitter, generator)
+        if generator.random() < how.mirror:
+            cut = transforms.mirror_rgb(cut)
+        return transforms.rgb_tensor(cut, [127.5] * 3, [127.5] * 3)
 
     def v2s() -> torch.Tensor:
         return theirs(torch.from_numpy(snippet).permute(0, 3, 1, 2)).transpose(0, 1)

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Literal
 
 import av
+import cv2
 import numpy as np
 
 from dancestyle.files import atomic_path
@@ -92,6 +93,10 @@ def _write(path: Path, codes: Sequence[np.ndarray], bound: float) -> int:
 class FlowReader:
     """The flow of one clip.
 
+    Args:
+        path: of the file.
+        threads: that decode a field together.
+
     Attributes:
         fields: number of fields, one less than the clip has frames
         width: pixels
@@ -102,8 +107,8 @@ class FlowReader:
         VideoError: the file is missing, or was not written by this module.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = str(path)
+    def __init__(self, path: Path | str, threads: int = 1) -> None:
+        self.path, self._threads = str(path), threads
         try:
             options = {"protocol_whitelist": "file", "format_whitelist": "matroska,webm"}
             self._container = av.open(self.path, options=options, metadata_errors="ignore")
@@ -123,8 +128,8 @@ class FlowReader:
         except (IndexError, KeyError, ValueError):
             self._container.close()
             raise VideoError(path, "no flow file") from None
-        self._stream.thread_type = "NONE"
-        codec.thread_count = 1
+        self._stream.thread_type = "SLICE" if threads > 1 else "NONE"
+        codec.thread_count = threads
         self.width, self.height = codec.width, codec.height // 2
         self._ticks = float(Fraction(1, _RATE) / (self._stream.time_base or Fraction(1, 1000)))
         self._next = 0
@@ -154,15 +159,19 @@ class FlowReader:
         wanted = sorted({int(index) for index in indices})
         if not wanted or wanted[0] < 0 or wanted[-1] >= self.fields:
             raise IndexError(f"{self.path}: fields {wanted} asked for, has 0 to {self.fields - 1}")
-        codes: dict[int, np.ndarray] = {}
+        codes = np.empty((len(indices), self.height, self.width, 2), np.uint8)
+        places = {int(index): place for place, index in enumerate(indices)}
         try:
             for index in wanted:
-                codes[index] = self._field(index)
+                self._read_field(index, codes[places[index]])
         except (av.FFmpegError, OSError) as error:
             raise VideoError(self.path, f"damaged: {error}") from None
-        return np.stack([codes[int(index)] for index in indices])
+        for place, index in enumerate(indices):
+            if places[int(index)] != place:
+                codes[place] = codes[places[int(index)]]
+        return codes
 
-    def _field(self, index: int) -> np.ndarray:
+    def _read_field(self, index: int, target: np.ndarray) -> None:
         if not self._next <= index <= self._next + 16:
             self._container.seek(round(index * self._ticks), stream=self._stream, backward=True)
             self._packets = self._container.demux(self._stream)
@@ -177,7 +186,8 @@ class FlowReader:
                 planes = frame.to_ndarray()  # (2H, W)
                 if planes.shape != (2 * self.height, self.width):
                     break
-                return np.stack([planes[: self.height], planes[self.height :]], axis=-1)
+                cv2.merge((planes[: self.height], planes[self.height :]), dst=target)
+                return
         self._next = self.fields  # nothing follows: the next read has to seek
         raise VideoError(self.path, f"field {index} cannot be decoded")
 
@@ -196,8 +206,8 @@ class FlowReader:
     ) -> None:
         self.close()
 
-    def __reduce__(self) -> tuple[type[FlowReader], tuple[str]]:
-        return type(self), (self.path,)
+    def __reduce__(self) -> tuple[type[FlowReader], tuple[str, int]]:
+        return type(self), (self.path, self._threads)
 
 
 def _hflip(codes: np.ndarray) -> np.ndarray:

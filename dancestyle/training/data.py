@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import multiprocessing
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -166,6 +167,7 @@ def _read(
     flow_dir: Path | str,
     choose: Choose | None = None,
     memory: Memory | None = None,
+    threads: int = 1,
 ) -> np.ndarray:
     """Frames ``(T, H, W, 3)``, or fields ``(T, H, W, 2)`` in pixels a frame; the chosen square only."""
     if memory is not None and memory.holds(clip):
@@ -196,7 +198,7 @@ def _read(
             codes = codes[:, top : top + side, left : left + side]
         return codes
 
-    with FlowReader(flow_path(clip.clip_id, flow_dir)) as flow:
+    with FlowReader(flow_path(clip.clip_id, flow_dir), threads) as flow:
         return mean_fields(read, flow.bound, flow.fields, indices, spec.stride, clip.frames)
 
 
@@ -236,6 +238,8 @@ def mean_fields(
     """
     between = (indices[:, None] + np.arange(stride)) % length
     codes = read(np.minimum(between, fields - 1).ravel())
+    if stride == 1:
+        return decode(codes, bound)
     codes = codes.reshape(len(indices), stride, *codes.shape[1:])
     # Whole numbers are added up and made pixels once, not each field alone.
     total = codes[:, 0].astype(np.uint16 if stride < 256 else np.uint32)
@@ -258,15 +262,19 @@ def load_snippet(
     generator: np.random.Generator,
     flow_dir: Path | str = FLOW_DIR,
     memory: Memory | None = None,
+    threads: int = 1,
 ) -> Tensor:
-    """A random, augmented snippet ``(C, T, S, S)``, normalised for the net."""
+    """A random, augmented snippet ``(C, T, S, S)``, normalised for the net.
+
+    ``threads`` decode it where it comes from a file that several can decode.
+    """
     start = snippets.random_start(clip.frames, spec.frames, spec.stride, generator)
     indices = snippets.snippet_indices(clip.frames, spec.frames, spec.stride, start)
 
     def choose(height: int, width: int) -> transforms.Box:
         return transforms.random_box(height, width, augmentation.smallest_crop, generator)
 
-    array = _read(clip, spec, indices, flow_dir, choose, memory)
+    array = _read(clip, spec, indices, flow_dir, choose, memory, threads)
     side = array.shape[1]
     mirrored = generator.random() < augmentation.mirror
     array = transforms.crop_resize(array, (0, 0, side), spec.size)
@@ -274,10 +282,8 @@ def load_snippet(
         array = transforms.jitter_colour(array, augmentation.jitter, generator)
         array = transforms.jitter_saturation(array, augmentation.saturation, generator)
         array = transforms.add_noise(array, augmentation.noise, generator)
-        x = _tensor(array, spec)
-        return transforms.mirror_rgb(x) if mirrored else x
-    x = _tensor(array, spec, spec.size / side)
-    return transforms.mirror_flow(x) if mirrored else x
+        return _tensor(transforms.mirror_rgb(array) if mirrored else array, spec)
+    return _tensor(transforms.mirror_flow(array) if mirrored else array, spec, spec.size / side)
 
 
 def load_views(
@@ -315,22 +321,57 @@ def make_views(
     ``read`` gives uint8 ``(T, H, W, 3)`` or, for flow, float32 ``(T, H, W, 2)`` in pixels. The views
     of one snippet stand together, its crops in order.
     """
-    views = []
+    return torch.stack(list(_views(read, length, spec, num_clips, num_crops)))
+
+
+def _views(
+    read: Callable[[np.ndarray], np.ndarray],
+    length: int,
+    spec: InputSpec,
+    num_clips: int = 1,
+    num_crops: int = 1,
+) -> Iterator[Tensor]:
     for start in snippets.view_starts(length, spec.frames, spec.stride, num_clips):
         indices = snippets.snippet_indices(length, spec.frames, spec.stride, start)
         array = read(indices)
         for crop in range(num_crops):
             box = transforms.view_box(array.shape[1], array.shape[2], spec.crop, crop, num_crops)
             cut = transforms.crop_resize(array, box, spec.size)
-            views.append(_tensor(cut, spec, spec.size / box[2]))
-    return torch.stack(views)
+            yield _tensor(cut, spec, spec.size / box[2])
 
 
-class TrainSnippets(Dataset[tuple[Tensor, int]]):
+class _Items(Dataset[tuple[Tensor, int]], ABC):
+    """Items that are read from files, or cut out of memory; a batch of them on all threads.
+
+    Only where no loader processes are, each of which has one. Everything is done by NumPy, OpenCV and
+    FFmpeg, which let other threads go on meanwhile; PyTorch would start as many threads in each.
+    """
+
+    @abstractmethod
+    def item(self, key: Any, threads: int) -> tuple[Tensor, int]:
+        """One of them, by that many threads."""
+
+    def __getitem__(self, key: Any) -> tuple[Tensor, int]:
+        return self.item(key, 1)
+
+    def __getitems__(self, keys: Sequence[Any]) -> list[tuple[Tensor, int]]:
+        threads = 1 if get_worker_info() else torch.get_num_threads()
+        each = functools.partial(self.item, threads=max(threads // len(keys), 1))
+        if min(threads, len(keys)) == 1:
+            return [each(key) for key in keys]
+        return list(_threads(threads).map(each, keys))
+
+
+@functools.cache
+def _threads(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, "reader")
+
+
+class TrainSnippets(_Items):
     """Item ``(epoch, index)``: the random snippet of a clip in that epoch, and its label's number.
 
-    What is drawn depends on the seed, the epoch and the clip alone, so the number of workers, a
-    restart or the order of the clips change nothing.
+    What is drawn depends on the seed, the epoch and the clip alone, so the number of workers and
+    threads, a restart or the order of the clips change nothing.
     """
 
     def __init__(
@@ -349,15 +390,18 @@ class TrainSnippets(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, key: tuple[int, int]) -> tuple[Tensor, int]:
+    def item(self, key: tuple[int, int], threads: int) -> tuple[Tensor, int]:
+        """The snippet ``(C, T, S, S)``."""
         epoch, index = key
         clip = self.clips[index]
         generator = rng(self.seed, "snippet", epoch, clip.clip_id)
-        x = load_snippet(clip, self.spec, self.augmentation, generator, self.flow_dir, self.memory)
+        x = load_snippet(
+            clip, self.spec, self.augmentation, generator, self.flow_dir, self.memory, threads
+        )
         return x, clip.label_id
 
 
-class MiddleViews(Dataset[tuple[Tensor, int]]):
+class MiddleViews(_Items):
     """Item ``index``: the middle view of a clip and its label's number."""
 
     def __init__(
@@ -373,10 +417,15 @@ class MiddleViews(Dataset[tuple[Tensor, int]]):
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        clip = self.clips[index]
-        x = load_views(clip, self.spec, flow_dir=self.flow_dir, memory=self.memory)[0]
-        return x, clip.label_id
+    def item(self, key: int, threads: int) -> tuple[Tensor, int]:
+        """The view ``(C, T, S, S)``."""
+        clip = self.clips[key]
+
+        def read(indices: np.ndarray) -> np.ndarray:
+            where, memory = self.flow_dir, self.memory
+            return _read(clip, self.spec, indices, where, memory=memory, threads=threads)
+
+        return next(_views(read, clip.frames, self.spec)), clip.label_id
 
 
 class EpochSampler(Sampler[tuple[int, int]]):

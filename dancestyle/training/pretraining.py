@@ -108,7 +108,7 @@ def train_2d(name: str, params: Pretrain, size: Input, settings: Machine, out: P
         Stills(path, size.size, params.seed, part, native.mean, native.std)
         for part in (slice(0, edge), slice(edge, None))
     )
-    workers = loader_workers(settings)
+    workers = loader_workers(settings, clips=False)
     keys = keys_of("pretrain", size, is_resnet(name), "pretrain.stills_batch_size")
     result = fit(
         PoseRegressor(net, recipe),

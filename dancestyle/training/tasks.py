@@ -67,16 +67,17 @@ def augmentation_of(settings: params.Augmentation) -> Augmentation:
     return Augmentation(**settings.model_dump())
 
 
-def loader_workers(settings: Machine, in_memory: bool = False) -> int:
-    """Loader processes of one training process; more than four never helped.
+def loader_workers(settings: Machine, clips: bool = True) -> int:
+    """Loader processes of one training process.
 
-    Where the cores also train, half of them: a loader that takes one away from a step makes the others
-    wait. None for data that is in memory, which is ready sooner than it is handed over.
+    Beside a GPU as many as params say, or up to four. Where the cores train, a loader that takes one
+    away from a step makes the others wait, so the training process reads ``clips`` itself, on all its
+    threads between two steps; what is made in Python has half of the cores, at most four.
     """
-    if in_memory and not torch.cuda.is_available():
-        return 0
     own = machine.cores(settings.workers) // parallel.local_world()
-    return min(max(own if torch.cuda.is_available() else own // 2, 1), 4)
+    if torch.cuda.is_available():
+        return max(min(own, settings.workers or 4), 1)
+    return 0 if clips else min(max(own // 2, 1), 4)
 
 
 def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:
@@ -123,7 +124,9 @@ def train_classifier(
     check_clips(train, val, name)
     augmentation = augmentation or Augmentation()
     seen, held = (data.shared_memory(part, spec.modality, flow_dir) for part in (train, val))
-    for_train, for_val = (loader_workers(settings, part.fill(name)) for part in (seen, held))
+    for part in (seen, held):
+        part.fill(name)
+    workers = loader_workers(settings)
     snippets = data.TrainSnippets(train, spec, augmentation, recipe.seed, flow_dir, seen)
     middles = data.MiddleViews(val, spec, flow_dir, held)
     recipe = replace(recipe, precision=settings.precision)
@@ -140,8 +143,8 @@ def train_classifier(
     drawn = data.balanced_weights([clip.label_id for clip in train]) if sampled else None
     return fit(
         Classifier(net, num_classes, recipe, class_weights(train, num_classes, recipe)),
-        data.train_loader(snippets, recipe.seed, recipe.batch_size, for_train, limit, drawn),
-        data.view_loader(middles, recipe.batch_size, for_val),
+        data.train_loader(snippets, recipe.seed, recipe.batch_size, workers, limit, drawn),
+        data.view_loader(middles, recipe.batch_size, workers),
         recipe,
         name,
         identity,

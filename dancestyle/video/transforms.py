@@ -71,16 +71,19 @@ def flow_tensor(fields: np.ndarray, bound: float) -> Tensor:
     return torch.from_numpy(x).permute(3, 0, 1, 2)
 
 
-def mirror_rgb(x: Tensor) -> Tensor:
-    """Left and right exchanged, ``(C, T, H, W)``."""
-    return x.flip(-1)
+def mirror_rgb(frames: np.ndarray) -> np.ndarray:
+    """Left and right exchanged, ``(T, H, W, C)``."""
+    mirrored = np.empty_like(frames, order="C")
+    for frame, target in zip(frames, mirrored, strict=True):
+        cv2.flip(np.ascontiguousarray(frame), 1, dst=target)
+    return mirrored
 
 
-def mirror_flow(x: Tensor) -> Tensor:
-    """Left and right exchanged and the x component negated, ``(2, T, H, W)``."""
-    x = x.flip(-1)
-    x[0].neg_()
-    return x
+def mirror_flow(fields: np.ndarray) -> np.ndarray:
+    """Left and right exchanged and the x component negated, float32 ``(T, H, W, 2)``."""
+    mirrored = mirror_rgb(fields)
+    np.negative(mirrored[..., 0], out=mirrored[..., 0])
+    return mirrored
 
 
 def jitter_colour(

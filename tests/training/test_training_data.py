@@ -114,7 +114,7 @@ def test_a_mirrored_field_is_the_field_of_the_mirrored_pictures() -> None:
     """A dot that moves right moves left in the mirror, and as far up or down as before."""
     fields = np.zeros((1, 5, 7, 2), np.float32)
     fields[0, 1, 2] = (3, -2)
-    mirrored = transforms.mirror_flow(transforms.flow_tensor(fields, 4.0))
+    mirrored = transforms.flow_tensor(transforms.mirror_flow(fields), 4.0)
     assert mirrored[:, 0, 1, 7 - 1 - 2].tolist() == [-0.75, -0.5]
     assert int((mirrored != 0).sum()) == 2
 
@@ -168,10 +168,38 @@ def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.Mon
     assert data.shared_memory(clips, "rgb", flow_dir) is not memory, "a file has changed"
 
 
-def test_only_what_has_to_be_read_needs_loader_processes() -> None:
+@pytest.mark.parametrize(
+    ("asked", "cores", "gpu", "clips", "other"),
+    [(0, 8, False, 0, 4), (2, 8, False, 0, 1), (0, 8, True, 4, 4), (16, 8, True, 16, 16)],
+)
+def test_where_the_cores_train_clips_need_no_loader_processes(
+    asked, cores, gpu, clips, other, monkeypatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: gpu)
+    monkeypatch.setattr("dancestyle.pool.cores", lambda: cores)
     settings = params.load("machine", Path(__file__).parents[2] / "params.yaml")
-    settings = settings.model_copy(update={"workers": 8})
-    assert loader_workers(settings) == 4 and loader_workers(settings, in_memory=True) == 0
+    settings = settings.model_copy(update={"workers": asked})
+    assert (loader_workers(settings), loader_workers(settings, clips=False)) == (clips, other)
+
+
+@pytest.mark.parametrize("spec", [RGB, FLOW], ids=["rgb", "flow"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_batch_is_its_items_whatever_the_threads(world, spec, kept, monkeypatch) -> None:
+    clips, flow_dir = world
+    monkeypatch.setattr(data, "IN_MEMORY", data.IN_MEMORY if kept else 0)
+    random = data.TrainSnippets(clips, spec, replace(PLAIN, mirror=0.5), 1, flow_dir)
+    middle = data.MiddleViews(clips, spec, flow_dir)
+    alone = [random[0, n] for n in range(4)] + [middle[n] for n in range(4)]
+    for threads in (1, 2, 3, 9):
+        monkeypatch.setattr("torch.get_num_threads", lambda threads=threads: threads)
+        together = [
+            *random.__getitems__([(0, n) for n in range(4)]),
+            *middle.__getitems__(range(4)),
+        ]
+        together += [*random.__getitems__([(0, 0)]), *middle.__getitems__([0])]
+        expected = [*alone, alone[0], alone[4]]
+        for (x, label), (other, label_of_other) in zip(together, expected, strict=True):
+            assert torch.equal(x, other) and label == label_of_other
 
 
 @pytest.mark.parametrize("stride", [1, 3, 300])
