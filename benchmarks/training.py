@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import chdir
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -58,6 +59,7 @@ class Case:
         size: of the clips, width and height.
         length: of the clips, in frames.
         clips: that an epoch has.
+        steps: that are measured alone after each epoch.
         decoded: whether every snippet is decoded from its file, as where the clips do not fit into
             memory.
     """
@@ -70,6 +72,7 @@ class Case:
     size: tuple[int, int]
     length: int = 75
     clips: int = 320
+    steps: int = 20
     decoded: bool = False
 
     def __str__(self) -> str:
@@ -99,8 +102,8 @@ CASES = (
     SAMPLE,
     replace(SAMPLE, modality="flow"),
     Case("rgb", 8, 16, 4, 64, (98, 74)),
-    Case("rgb", 1, 64, 1, 224, (340, 256), length=125, clips=24, decoded=True),
-    Case("flow", 1, 64, 1, 224, (340, 256), length=125, clips=24, decoded=True),
+    Case("rgb", 1, 64, 1, 224, (340, 256), length=125, clips=24, steps=8, decoded=True),
+    Case("flow", 1, 64, 1, 224, (340, 256), length=125, clips=24, steps=8, decoded=True),
 )
 
 
@@ -130,55 +133,68 @@ def settings() -> params.Machine:
     return found
 
 
-def loop(case: Case, clips: list[Clip], epochs: int = 3) -> float:
-    """Training clips a second of the whole loop, the first epoch (loaders start) left aside.
+def loop(
+    case: Case, clips: list[Clip], epochs: int = 3, after: Callable[[], None] | None = None
+) -> list[float]:
+    """Training clips a second of the whole loop, an epoch each; the first is left aside, in which
+    memory is still being brought in.
 
-    The clips are in the working directory; the last two batches are validated on.
+    The clips are in the working directory; the last two batches are validated on. ``after`` is called
+    after each epoch, outside of what is measured.
     """
     torch.manual_seed(0)
     net = nets.create("i3d_inception", CLASSES, in_channels=case.spec.channels)
     recipe = replace(case.recipe, epochs=epochs)
     name = f"bench_{case.modality}"
     train, held = clips[: -2 * case.batch], clips[-2 * case.batch :]
+
+    def on_epoch(_: dict[str, float]) -> None:
+        if after is not None:
+            after()
+
     with case.memory():
         result = tasks.train_classifier(
             net, CLASSES, train, held, case.spec, recipe, name, settings(), flow_dir="flow",
-            dvclive=False,
+            dvclive=False, on_epoch=on_epoch,
         )  # fmt: skip
     result.finish()
     with Path(f"logs/training/{name}.csv").open(encoding="utf-8", newline="") as file:
-        return median([float(row["clips_per_second"]) for row in csv.DictReader(file)][1:])
+        return [float(row["clips_per_second"]) for row in csv.DictReader(file)][1:]
 
 
-def bare(case: Case, learns: bool = True) -> float:
-    """Clips a second of the step alone, on ready batches; ``learns``: with clipping and optimiser, else
-    forward, loss and backward, which is the step of ``benchmarks.nets_speed``."""
-    machine.make_deterministic()
-    heap.keep()
-    torch.manual_seed(0)
-    spec, recipe = case.spec, case.recipe
-    net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)
-    module = Classifier(machine.fast_layout(net), CLASSES, recipe).train()
-    optimiser = make_optimiser(net, recipe)
-    x = torch.randn(case.batch, spec.channels, spec.frames, spec.size, spec.size)
-    targets = torch.arange(case.batch) % CLASSES
-    steps = min(20, case.clips)
+class Step:
+    """The step alone, on a batch that is ready."""
 
-    def step() -> None:
+    def __init__(self, case: Case) -> None:
+        machine.make_deterministic()
+        heap.keep()
+        torch.manual_seed(0)
+        spec = case.spec
+        self.case = case
+        self.net = nets.create("i3d_inception", CLASSES, in_channels=spec.channels)
+        self.module = Classifier(machine.fast_layout(self.net), CLASSES, case.recipe).train()
+        self.optimiser = make_optimiser(self.net, case.recipe)
+        self.x = torch.randn(case.batch, spec.channels, spec.frames, spec.size, spec.size)
+        self.targets = torch.arange(case.batch) % CLASSES
+
+    def run(self, learns: bool) -> None:
+        """Forward, loss and backward, which is the step of ``benchmarks.nets_speed``; and, with
+        ``learns``, clipping and optimiser."""
         with machine.autocast("auto"):
-            loss = module.loss(net(x), targets)
-        optimiser.zero_grad()
+            loss = self.module.loss(self.net(self.x), self.targets)
+        self.optimiser.zero_grad()
         loss.backward()
         if learns:
-            clip_gradient(net, recipe.clip_gradient)
-            optimiser.step()
+            clip_gradient(self.net, self.case.recipe.clip_gradient)
+            self.optimiser.step()
 
-    for _ in range(2):
-        step()
-    begun = time.perf_counter()
-    for _ in range(steps):
-        step()
-    return case.batch * steps / (time.perf_counter() - begun)
+    def rate(self, learns: bool) -> float:
+        """Clips a second."""
+        self.run(learns)
+        begun = time.perf_counter()
+        for _ in range(self.case.steps):
+            self.run(learns)
+        return self.case.batch * self.case.steps / (time.perf_counter() - begun)
 
 
 def loader(case: Case, clips: list[Clip]) -> float:
@@ -278,22 +294,24 @@ def _milliseconds(work: Callable[[], object], repeats: int) -> float:
 
 
 def speed_row(case: Case, rounds: int) -> tuple[list[str], list[str]]:
-    """The loop against the step, in turns, so that a change of the machine's mood meets both."""
+    """The loop against the step, in turns: after each epoch a few steps, so that a change of the
+    machine's mood meets both. An epoch is compared with the steps before it and after it."""
+    steps: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as temporary, chdir(temporary):
         clips = make_clips(Path(temporary), case)
-        turns = [(bare(case, learns=False), bare(case), loop(case, clips)) for _ in range(rounds)]
+        step = Step(case)
+        whole = loop(
+            case, clips, rounds + 1, lambda: steps.append((step.rate(False), step.rate(True)))
+        )
         alone = loader(case, clips)
-    rates = [median(own) for own in zip(*turns, strict=True)]
-    shares = {
-        words: median(turn[2] / turn[place] for turn in turns)
-        for words, place in (("forward and backward", 0), ("step", 1))
-    }
-    row = [str(case), *(f"{rate:.3g}" for rate in (*rates, alone))]
-    claims = [
-        record.claim(f"{case}: whole loop / {words}", share, least=0.9)
-        for words, share in shares.items()
-    ]
-    return row, claims
+    bare, learning = zip(*steps, strict=True)
+    rates = [median(bare), median(learning), median(whole), alone]
+    claims = []
+    for words, own in (("forward and backward", bare), ("step", learning)):
+        beside = [(before + after) / 2 for before, after in pairwise(own)]
+        share = median(rate / other for rate, other in zip(whole, beside, strict=True))
+        claims.append(record.claim(f"{case}: whole loop / {words}", share, least=0.9))
+    return [str(case), *(f"{rate:.3g}" for rate in rates)], claims
 
 
 def speed_parts(rounds: int) -> Iterator[str]:
@@ -318,7 +336,7 @@ def main() -> None:
         rows = json.loads((folder / "clips.json").read_text(encoding="utf-8"))
         with chdir(folder):
             made = [Clip(**row) for row in rows]
-            rate = loop(replace(SAMPLE, batch=int(batch)), made)
+            rate = median(loop(replace(SAMPLE, batch=int(batch)), made))
         out.write_text(json.dumps(rate), encoding="utf-8")
         return
     parts = list(speed_parts(arguments.rounds))
