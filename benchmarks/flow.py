@@ -196,6 +196,10 @@ FORMATS: list[tuple[str, Callable[[Path, Codes], tuple[float, float]]]] = [
     ("FFV1, Rice coder", as_store(level="3", coder="rice", slicecrc="0")),
     ("H.264 lossless, GOP 16", as_video("libx264", qp="0", preset="medium", g="16", bf="0")),
     ("H.264 lossless, ultrafast, intra", as_video("libx264", qp="0", preset="ultrafast", g="1")),
+    (
+        "H.264 lossless, CAVLC, intra",
+        as_video("libx264", qp="0", preset="medium", g="1", **{"x264-params": "cabac=0"}),
+    ),
     ("H.264 CRF 8, GOP 16", as_video("libx264", crf="8", preset="medium", g="16", bf="0")),
     ("H.264 CRF 12, GOP 16", as_video("libx264", crf="12", preset="medium", g="16", bf="0")),
     ("HEVC lossless, GOP 16", as_hevc(lossless="1")),
@@ -228,30 +232,30 @@ def error_of(path: Path, name: str, codes: Codes) -> float:
     return float(np.mean(difference)) * 20 / 127
 
 
-def storage(video: str | None, seconds: float) -> list[str]:
-    """The table of formats, and what was to hold."""
+def storage(video: str | None, seconds: float, name: str = "dis") -> list[str]:
+    """The table of formats for the flow that method ``name`` finds, and what was to hold."""
     count = round(seconds * material.FPS)
     if video:
         frames = decode(video, short_side=256, max_seconds=seconds)
     else:
         frames = material.dancers(count, (340, 256))
-    method = methods.create("dis")
+    method = methods.create(name)
     fields = methods.of_clip(method, frames)
     codes = [store.encode(field) for field in fields]
     count, (height, width) = len(codes), codes[0].shape[:2]
     rows, sizes = [], {}
     with tempfile.TemporaryDirectory() as folder:
-        for name, measure in FORMATS:
+        for title, measure in FORMATS:
             path = Path(folder) / "flow.mkv"
             written, read = measure(path, codes)
-            sizes[name] = path.stat().st_size
+            sizes[title] = path.stat().st_size
             rows.append(
                 [
-                    name,
-                    f"{sizes[name] / 1e6:.2f}",
+                    title,
+                    f"{sizes[title] / 1e6:.2f}",
                     f"{1000 * written / count:.2f}",
                     f"{1000 * read / count:.2f}",
-                    f"{error_of(path, name, codes):.3f}",
+                    f"{error_of(path, title, codes):.3f}",
                 ]
             )
         clip = Path(folder) / "clip.mp4"
@@ -266,16 +270,18 @@ def storage(video: str | None, seconds: float) -> list[str]:
         record.claim("pixels, largest of a stored zero field", float(zero), most=0),
     ]
     what = Path(video).name if video else "the sample's dancers"
-    header = [f"{count} fields {width}x{height} of {what}", "MB", "ms to write a field"]
+    header = [f"{count} fields {width}x{height} of {what}, {name}", "MB", "ms to write a field"]
     header += ["ms to read", "mean error, pixels"]
     beside = f"A frame of the clip itself, from its normalised file to RGB: {seen:.2f} ms."
     return [record.table(header, rows), beside, "\n".join(claims)]
 
 
 def main() -> None:
-    """Measure and print two tables."""
+    """Measure and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--video", nargs="*", metavar="FILE", default=[])
+    parser.add_argument(
+        "--video", nargs="*", metavar="FILE", default=[], help="real films, for all"
+    )
     parser.add_argument("--seconds", type=float, default=4, help="of each video (4)")
     parser.add_argument("--height", type=int, default=256)
     parser.add_argument("--width", type=int, default=340)
@@ -290,6 +296,8 @@ def main() -> None:
         parts += on_film(video, arguments.seconds, 8 * arguments.repeats, more)
     for video in [None, *arguments.video]:
         parts += storage(video, arguments.seconds)
+    for video in arguments.video:
+        parts += storage(video, arguments.seconds, "tvl1")
     packages = ["av", "numpy", "opencv-contrib-python-headless"]
     record.show("flow", "Optical flow", parts, packages, arguments.write)
 

@@ -364,7 +364,7 @@ def main() -> None:
             ],
         ),
         "Efficiency: clips/s over those of one process, by the number of processes. They share two "
-        "cores, their caches and the way to memory with each other and with their loaders.",
+        "cores, their caches and the way to memory.",
         f"A checkpoint of {size:.0f} MB an epoch takes {seconds:.2f} s, as long as "
         f"{seconds * rates[1, 2, batch]:.0f} clips.",
         record.table(

@@ -25,7 +25,8 @@ import numpy as np
 Method = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 SMALL = 128
-"""Pixels of the shorter side below which ``dis`` goes down to single pixels by itself."""
+"""Pixels of the shorter side below which ``dis`` goes down to single pixels by itself, and from which
+its preset ``fine`` filters in place of refining."""
 STEADY = 0.4
 """Pixels from the mean around a vector below which ``steady`` takes the difference for noise."""
 
@@ -84,10 +85,10 @@ def dis(
     Args:
         preset: ``fine`` and ``refined`` work at full size. Below ``SMALL`` both are as thorough as
             ``medium`` is at half size. Above it ``fine`` has no variational refinement, which would
-            take most of the time, but :func:`steady`; ``refined`` has it, takes twice the time, and
-            follows small and large motion a little closer. The others are OpenCV's, made for large
-            pictures: they work at a half or a quarter of the size and enlarge the flow, which blurs
-            the edges of what moves.
+            take half of the time, but :func:`steady`, whatever the options below; ``refined`` has it,
+            and follows the edges of what moves, and real films, closer. The others are OpenCV's, made
+            for large pictures: they work at a half or a quarter of the size and enlarge the flow,
+            which blurs those edges.
         finest_scale: the flow is computed at 1 / 2**finest_scale of the size, and enlarged. None is
             the preset's, but 0 for pictures with a shorter side below ``SMALL``: there it leaves a
             third of the error.
@@ -130,18 +131,18 @@ def dis(
 
 
 def steady(field: np.ndarray) -> np.ndarray:
-    """A field float32 (H, W, 2) without the noise of its patches, in place.
+    """A field float32 (H, W, 2) without the noise of its patches.
 
     A component that is within ``STEADY`` pixels of the mean of the 15 x 15 around it becomes that
     mean; others are left, and with them the edges of what moves (a sigma filter: Lee, Digital image
     smoothing and the sigma filter, 1983).
     """
-    mean = cv2.blur(field, (15, 15))
+    steadied = cv2.blur(field, (15, 15))
     rows = field.reshape(len(field), -1)
-    means = mean.reshape(rows.shape)
-    near = cv2.compare(cv2.absdiff(rows, means), STEADY, cv2.CMP_LT)  # type: ignore[call-overload]
-    cv2.copyTo(means, near, rows)
-    return field
+    means = steadied.reshape(rows.shape)  # a view
+    far = cv2.compare(cv2.absdiff(rows, means), STEADY, cv2.CMP_GE)  # type: ignore[call-overload]
+    cv2.copyTo(rows, far, means)
+    return steadied
 
 
 def farneback(

@@ -122,8 +122,8 @@ class Memory:
             self.kept[clip.clip_id] = _decode_all(clip, self.modality, self.flow_dir)
         return self.kept[clip.clip_id]
 
-    def fill(self, name: str) -> bool:
-        """Decode all clips now, on all cores, if there is room for them; says whether there was.
+    def fill(self, name: str) -> None:
+        """Decode all clips now, on all cores, if there is room for them.
 
         It takes less time than decoding beside the first epoch, and loader processes that are forked
         inherit it; others would get a copy each, so there is none for them. A clip that cannot be
@@ -131,7 +131,7 @@ class Memory:
         """
         copied = torch.cuda.is_available() and multiprocessing.get_start_method() != "fork"
         if copied or self.bytes * parallel.local_world() > IN_MEMORY:
-            return False
+            return
         todo = [clip for clip in self.clips if clip.clip_id not in self.kept]
 
         def one(clip: Clip) -> None:
@@ -142,7 +142,6 @@ class Memory:
             with ThreadPoolExecutor(max(pool.cores() // parallel.local_world(), 1)) as threads:
                 for _ in progress(threads.map(one, todo), len(todo), f"{name}: clips"):
                     pass
-        return True
 
 
 def shared_memory(clips: Sequence[Clip], modality: str, flow_dir: Path | str) -> Memory:
@@ -341,10 +340,11 @@ def _views(
 
 
 class _Items(Dataset[tuple[Tensor, int]], ABC):
-    """Items that are read from files, or cut out of memory; a batch of them on all threads.
+    """Items that are read from files, or cut out of memory; a batch of them on several threads.
 
-    Only where no loader processes are, each of which has one. Everything is done by NumPy, OpenCV and
-    FFmpeg, which let other threads go on meanwhile; PyTorch would start as many threads in each.
+    Only where there are no loader processes, each of which has one thread. An item is made by NumPy,
+    OpenCV and FFmpeg, which let other threads go on meanwhile, and not by PyTorch, each of whose
+    callers gets a team of threads that it keeps.
     """
 
     @abstractmethod

@@ -67,17 +67,21 @@ def augmentation_of(settings: params.Augmentation) -> Augmentation:
     return Augmentation(**settings.model_dump())
 
 
+LOADERS = 4
+"""Loader processes of a training process beside a GPU where params leave it open."""
+
+
 def loader_workers(settings: Machine, clips: bool = True) -> int:
     """Loader processes of one training process.
 
-    Beside a GPU as many as params say, or up to four. Where the cores train, a loader that takes one
-    away from a step makes the others wait, so the training process reads ``clips`` itself, on all its
-    threads between two steps; what is made in Python has half of the cores, at most four.
+    Beside a GPU as many as params say, or up to ``LOADERS``. Where the cores train, a loader that takes
+    one away from a step makes the others wait, so the training process reads ``clips`` itself, on its
+    threads between two steps; what is made in Python has half of the cores, up to ``LOADERS``.
     """
     own = machine.cores(settings.workers) // parallel.local_world()
     if torch.cuda.is_available():
-        return max(min(own, settings.workers or 4), 1)
-    return 0 if clips else min(max(own // 2, 1), 4)
+        return max(min(own, settings.workers or LOADERS), 1)
+    return 0 if clips else min(max(own // 2, 1), LOADERS)
 
 
 def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:

@@ -154,7 +154,8 @@ def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.Mon
     clips, flow_dir = world
     alone = data.TrainSnippets(clips, RGB, Augmentation(), 1)[1, 0][0]
     memory = data.shared_memory(clips, "rgb", flow_dir)
-    assert memory.fill("test") and len(memory.kept) == len(clips)
+    memory.fill("test")
+    assert len(memory.kept) == len(clips)
     monkeypatch.setattr(data, "_decode_all", None)  # it is not wanted any more
     again = data.shared_memory(list(clips), "rgb", flow_dir)
     again.fill("another training")
@@ -163,7 +164,9 @@ def test_clips_are_decoded_once_for_all_trainings(world, monkeypatch: pytest.Mon
     loaded = next(iter(data.train_loader(dataset, 1, batch_size=2, workers=1)))
     assert len(loaded[0]) == 2, "loader processes inherit what is decoded"
     monkeypatch.setattr(data, "IN_MEMORY", memory.bytes - 1)
-    assert not data.Memory(clips, "rgb", flow_dir).fill("test"), "there is no room"
+    full = data.Memory(clips, "rgb", flow_dir)
+    full.fill("test")
+    assert not full.kept, "there is no room"
     os.utime(clips[0].path)
     assert data.shared_memory(clips, "rgb", flow_dir) is not memory, "a file has changed"
 

@@ -21,6 +21,7 @@ from optuna.trial import TrialState
 from dancestyle import params, tuning, tuning_plots, tuning_results
 from dancestyle.training import machine, streams
 from dancestyle.training.module import NotANumberError, TrainingError
+from dancestyle.training.tasks import loader_workers
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
@@ -214,6 +215,18 @@ def test_workers_start_with_the_gpu_that_is_theirs(
     run(tmp_path, workers=4)
     assert started == (["1", "2", "0"] if visible is None else ["7", "8", "5"])
     assert os.environ.get("CUDA_VISIBLE_DEVICES") == visible
+
+
+@pytest.mark.parametrize(("asked", "loaders"), [(0, 4), (24, 12)])
+def test_workers_share_the_loaders(
+    asked: int, loaders: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("dancestyle.pool.cores", lambda: 64)
+    settings = params.load("machine", HERE.parents[1] / "params.yaml").model_copy(
+        update={"workers": asked}
+    )
+    assert loader_workers(tuning._share(settings, 2)) == loaders
 
 
 def test_trials_of_the_living_are_left_alone(tmp_path: Path) -> None:
