@@ -125,6 +125,9 @@ def test_another_net_is_an_entry_of_params(workspace: Path) -> None:
     assert ran[2:] == ["evaluate", "confusion_matrix", "report"]
     scores = read_json(workspace / "metrics/evaluate.json")
     assert {"finetune_other", "baseline_r3d_18", f"finetune_{RUN}"} <= set(scores)
+    speeds = ["logs/training/other.csv", "-x", "epoch", "-y", "clips_per_second"]
+    dvc(workspace, "plots", "show", *speeds, "--out", "shown")
+    assert "clips_per_second" in (workspace / "shown/index.html").read_text(encoding="utf-8")
 
 
 def test_what_follows_runs_too_and_nothing_else(workspace: Path) -> None:
