@@ -83,14 +83,10 @@ def on_film(video: str, seconds: float, pairs: int, more: list[tuple[str, str, d
     frames = decode(video, short_side=256, max_seconds=seconds)
     starts = sorted({int(i) for i in np.linspace(0, len(frames) - 2, pairs)})
     height, width = frames[0].shape[:2]
-    y, x = np.mgrid[:height, :width].astype(np.float32)
 
     def difference(start: int, field: np.ndarray) -> float:
         first, second = (cv2.cvtColor(f, cv2.COLOR_RGB2GRAY) for f in frames[start : start + 2])
-        back = cv2.remap(
-            second, x + field[..., 0], y + field[..., 1], cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REFLECT,
-        )  # fmt: skip
+        back = known.warped(second, field, cv2.INTER_LINEAR)
         return float(np.abs(back.astype(float) - first)[8:-8, 8:-8].mean())
 
     still = np.zeros((height, width, 2), np.float32)

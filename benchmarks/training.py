@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import chdir
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -37,6 +37,7 @@ from dancestyle.clips import Clip
 from dancestyle.flow import methods, store
 from dancestyle.training import data, fit, heap, machine, tasks
 from dancestyle.training.data import Augmentation, InputSpec
+from dancestyle.training.fit import OnEpoch
 from dancestyle.training.module import Classifier
 from dancestyle.training.recipe import Recipe, clip_gradient, make_optimiser
 from dancestyle.video import transforms
@@ -134,23 +135,19 @@ def settings() -> params.Machine:
 
 
 def loop(
-    case: Case, clips: list[Clip], epochs: int = 3, after: Callable[[], None] | None = None
+    case: Case, clips: list[Clip], epochs: int = 3, on_epoch: OnEpoch | None = None
 ) -> list[float]:
     """Training clips a second of the whole loop, an epoch each; the first is left aside, in which
     memory is still being brought in.
 
-    The clips are in the working directory; the last two batches are validated on. ``after`` is called
-    after each epoch, outside of what is measured.
+    The clips are in the working directory; the last two batches are validated on. ``on_epoch`` is
+    called after each epoch, outside of what is measured.
     """
     torch.manual_seed(0)
     net = nets.create("i3d_inception", CLASSES, in_channels=case.spec.channels)
     recipe = replace(case.recipe, epochs=epochs)
     name = f"bench_{case.modality}"
     train, held = clips[: -2 * case.batch], clips[-2 * case.batch :]
-
-    def on_epoch(_: dict[str, float]) -> None:
-        if after is not None:
-            after()
 
     with case.memory():
         result = tasks.train_classifier(
@@ -301,7 +298,7 @@ def speed_row(case: Case, rounds: int) -> tuple[list[str], list[str]]:
         clips = make_clips(Path(temporary), case)
         step = Step(case)
         whole = loop(
-            case, clips, rounds + 1, lambda: steps.append((step.rate(False), step.rate(True)))
+            case, clips, rounds + 1, lambda _: steps.append((step.rate(False), step.rate(True)))
         )
         alone = loader(case, clips)
     bare, learning = zip(*steps, strict=True)
@@ -314,12 +311,14 @@ def speed_row(case: Case, rounds: int) -> tuple[list[str], list[str]]:
     return [str(case), *(f"{rate:.3g}" for rate in rates)], claims
 
 
-def speed_parts(rounds: int) -> Iterator[str]:
+def speed_parts(rounds: int) -> list[str]:
     """A row and two claims a case."""
     found = [speed_row(case, rounds) for case in CASES]
     header = ["clips/s", "forward, backward", "with clipping, optimiser", "whole loop"]
-    yield record.table([*header, "loader alone"], [row for row, _ in found])
-    yield "\n".join(claim for _, claims in found for claim in claims)
+    return [
+        record.table([*header, "loader alone"], [row for row, _ in found]),
+        "\n".join(claim for _, claims in found for claim in claims),
+    ]
 
 
 def main() -> None:
@@ -339,7 +338,7 @@ def main() -> None:
             rate = median(loop(replace(SAMPLE, batch=int(batch)), made))
         out.write_text(json.dumps(rate), encoding="utf-8")
         return
-    parts = list(speed_parts(arguments.rounds))
+    parts = speed_parts(arguments.rounds)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         clips = make_clips(folder, SAMPLE)

@@ -33,7 +33,7 @@ from dancestyle.training import machine, parallel
 from dancestyle.training.data import stored_size
 from dancestyle.training.module import NotANumberError, TrainingError
 from dancestyle.training.streams import TUNED_BATCH, stream_augmentation, stream_net, stream_recipe
-from dancestyle.training.tasks import LOADERS, input_spec, keys_of, train_classifier
+from dancestyle.training.tasks import input_spec, keys_of, loaders, train_classifier
 
 # Seconds between two signs of life of a trial, and without one until others take it over.
 BEAT, LEASE = 30.0, 300.0
@@ -194,17 +194,11 @@ def _help(journal: Path, task: Task, number: int) -> None:
     _take_turns(study, task, number)
 
 
-def _share(settings: Machine, count: int) -> Machine:
-    """What one of ``count`` workers may take of the machine's cores."""
-    own = max(machine.cores(settings.workers) // count, 1)
-    return settings.model_copy(update={"workers": own if settings.workers else min(own, LOADERS)})
-
-
 def _take_turns(study: optuna.Study, task: Task, number: int) -> None:
     """Run trials until none is left; ``number`` is this worker's among those of this machine."""
     params, settings = task.params, task.settings
     if params.workers > 1:
-        settings = _share(settings, params.workers)
+        settings = settings.model_copy(update={"workers": loaders(settings, params.workers)})
         if not torch.cuda.is_available():
             torch.set_num_threads(max(machine.cores() // params.workers, 1))
     while True:

@@ -156,11 +156,11 @@ class FlowReader:
 
     def read_codes(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
         """The codes at ``indices``: uint8 (len, H, W, 2)."""
-        wanted = sorted({int(index) for index in indices})
+        places = {int(index): place for place, index in enumerate(indices)}
+        wanted = sorted(places)
         if not wanted or wanted[0] < 0 or wanted[-1] >= self.fields:
             raise IndexError(f"{self.path}: fields {wanted} asked for, has 0 to {self.fields - 1}")
         codes = np.empty((len(indices), self.height, self.width, 2), np.uint8)
-        places = {int(index): place for place, index in enumerate(indices)}
         try:
             for index in wanted:
                 self._read_field(index, codes[places[index]])

@@ -124,10 +124,10 @@ def clip_gradient(net: nn.Module, largest: float) -> None:
     What ``torch.nn.utils.clip_grad_norm_`` does, to the bit, without multiplying all of them by 1
     where there is nothing to clip. A norm that is not a number goes into every gradient.
     """
-    having = [parameter for parameter in net.parameters() if parameter.grad is not None]
-    norm = nn.utils.get_total_norm([p.grad for p in having if p.grad is not None])
+    parameters = list(net.parameters())
+    norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
     if not norm + 1e-6 <= largest:
-        nn.utils.clip_grads_with_norm_(having, largest, norm)
+        nn.utils.clip_grads_with_norm_(parameters, largest, norm)
 
 
 def schedule_factor(recipe: Recipe, step: int, steps_per_epoch: int) -> float:

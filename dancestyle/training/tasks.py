@@ -71,17 +71,24 @@ LOADERS = 4
 """Loader processes of a training process beside a GPU where params leave it open."""
 
 
+def loaders(settings: Machine, count: int) -> int:
+    """Loader processes beside a GPU of one of ``count`` that share the machine."""
+    own = max(machine.cores(settings.workers) // count, 1)
+    return own if settings.workers else min(own, LOADERS)
+
+
 def loader_workers(settings: Machine, clips: bool = True) -> int:
     """Loader processes of one training process.
 
-    Beside a GPU as many as params say, or up to ``LOADERS``. Where the cores train, a loader that takes
-    one away from a step makes the others wait, so the training process reads ``clips`` itself, on its
-    threads between two steps; what is made in Python has half of the cores, up to ``LOADERS``.
+    Beside a GPU its share of what params say, or up to ``LOADERS``. Where the cores train, a loader
+    that takes one away from a step makes the others wait, so the training process reads ``clips``
+    itself, on its threads between two steps; what is made in Python has half of the cores, up to
+    ``LOADERS``.
     """
-    own = machine.cores(settings.workers) // parallel.local_world()
+    world = parallel.local_world()
     if torch.cuda.is_available():
-        return max(min(own, settings.workers or LOADERS), 1)
-    return 0 if clips else min(max(own // 2, 1), LOADERS)
+        return loaders(settings, world)
+    return 0 if clips else min(max(machine.cores(settings.workers) // world // 2, 1), LOADERS)
 
 
 def check_clips(train: Sequence[Clip], val: Sequence[Clip], where: str) -> None:

@@ -34,15 +34,23 @@ def edge_field(height: int, width: int, amplitude: float) -> np.ndarray:
     return field
 
 
+def warped(
+    second: np.ndarray, field: np.ndarray, interpolation: int = cv2.INTER_CUBIC
+) -> np.ndarray:
+    """The picture out of which ``second`` comes when every pixel moves by ``field``."""
+    height, width = field.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return cv2.remap(
+        second, x + field[..., 0], y + field[..., 1], interpolation,
+        borderMode=cv2.BORDER_REFLECT,
+    )  # fmt: skip
+
+
 def pair(field: np.ndarray, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Two pictures uint8 (H, W, 3) between which every pixel moves by ``field``."""
     height, width = field.shape[:2]
     second = texture(height, width, seed)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    first = cv2.remap(
-        second, x + field[..., 0], y + field[..., 1], cv2.INTER_CUBIC,
-        borderMode=cv2.BORDER_REFLECT,
-    )  # fmt: skip
+    first = warped(second, field)
     return first.clip(0, 255).astype(np.uint8), second.astype(np.uint8)
 
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -219,14 +220,24 @@ def test_workers_start_with_the_gpu_that_is_theirs(
 
 @pytest.mark.parametrize(("asked", "loaders"), [(0, 4), (24, 12)])
 def test_workers_share_the_loaders(
-    asked: int, loaders: int, monkeypatch: pytest.MonkeyPatch
+    asked: int, loaders: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     monkeypatch.setattr("dancestyle.pool.cores", lambda: 64)
     settings = params.load("machine", HERE.parents[1] / "params.yaml").model_copy(
         update={"workers": asked}
     )
-    assert loader_workers(tuning._share(settings, 2)) == loaders
+    given: list[int] = []
+
+    def note(*arguments: Any, **more: Any) -> Any:
+        given.append(loader_workers(arguments[7]))
+        return fake_study.fake_training(*arguments, **more)
+
+    monkeypatch.setattr(tuning, "train_classifier", note)
+    task = fake_study.task(workers=2)
+    study = tuning.open_study(tuning.storage_of(tmp_path / "log", None), "s", task.params)
+    tuning._take_turns(study, replace(task, settings=settings), number=0)
+    assert set(given) == {loaders}
 
 
 def test_trials_of_the_living_are_left_alone(tmp_path: Path) -> None:
