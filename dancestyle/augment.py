@@ -110,8 +110,11 @@ def augment(
     gop: int,
     workers: int = 0,
     cluster: str | None = None,
-) -> list[Clip]:
-    """Make the changed copies in ``out_dir`` and return their rows, sorted by ``clip_id``.
+) -> tuple[list[Clip], dict[str, str]]:
+    """Make the changed copies in ``out_dir``.
+
+    Returns:
+        Their rows, sorted by ``clip_id``, and the hexadecimal SHA-256 of each, by its path.
 
     Raises:
         AugmentError: a copy could not be made.
@@ -154,4 +157,5 @@ def augment(
             f"{len(report.failed)} of {len(items)} copies could not be made, first {name}: "
             f"{reason}; run build_dataset again if its clips were changed"
         )
-    return [rows[name] for name in sorted(report.done)]
+    made = [rows[name] for name in sorted(report.done)]
+    return made, {row.path: report.digests[row.clip_id] for row in made}

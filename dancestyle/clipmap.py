@@ -26,7 +26,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from dancestyle import files, pool
+from dancestyle import essence, files, pool
 from dancestyle.files import atomic_path
 from dancestyle.progress import progress
 
@@ -77,6 +77,7 @@ class Report:
         done: id -> the facts that the work returned, for every item with a result, sorted by id
         failed: id -> a short reason, sorted by id
         reused, computed, removed: numbers of items
+        digests: id -> hexadecimal SHA-256 of the result, for every item that has one
     """
 
     done: dict[str, dict[str, Any]]
@@ -84,6 +85,7 @@ class Report:
     reused: int = 0
     computed: int = 0
     removed: int = 0
+    digests: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return (
@@ -97,18 +99,19 @@ _LIBRARIES = ("av", "numpy", "opencv-contrib-python-headless")
 
 
 def code_version(*modules: ModuleType) -> str:
-    """A version that changes with the source of ``modules``, for :func:`run`.
+    """A version that changes with what the source of ``modules`` says, for :func:`run`.
 
-    It also changes with the libraries that decode, encode and compute. Modules of a sub-package bring
-    along those of the same sub-package that they import from.
+    Comments and docstrings are no part of it. It also changes with the libraries that decode, encode
+    and compute. Modules of a sub-package bring along those of the same sub-package that they import
+    from.
     """
-    found: dict[str, bytes] = {}
+    found: dict[str, str] = {}
     todo = list(modules)
     while todo:
         module = todo.pop()
         if module.__name__ in found:
             continue
-        found[module.__name__] = Path(str(module.__file__)).read_bytes()
+        found[module.__name__] = essence.digest(Path(str(module.__file__)))
         package = module.__name__.rpartition(".")[0]
         for value in list(vars(module).values()) if "." in package else []:
             name = value.__name__ if isinstance(value, ModuleType) else _module_of(value)
@@ -116,7 +119,7 @@ def code_version(*modules: ModuleType) -> str:
                 todo.append(sys.modules[name])
     digest = hashlib.sha256(repr([metadata.version(name) for name in _LIBRARIES]).encode())
     for name in sorted(found):
-        digest.update(found[name])
+        digest.update(found[name].encode())
     return digest.hexdigest()[:16]
 
 
@@ -236,6 +239,7 @@ class _Outcome:
 
     facts: dict[str, Any] | None = None
     reason: str = ""
+    digest: str = ""
     reused: bool = False
     stop: str = ""
     trace: str = ""
@@ -252,6 +256,7 @@ class _State:
     mtime_ns: int
     facts: dict[str, Any] | None
     reason: str
+    digest: str  # of the result
 
     @classmethod
     def read(cls, job: _Job) -> _State | None:
@@ -273,7 +278,7 @@ class _State:
         return (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns)
 
     def outcome(self, reused: bool) -> _Outcome:
-        return _Outcome(self.facts, self.reason, reused)
+        return _Outcome(self.facts, self.reason, self.digest, reused)
 
     def write(self, job: _Job) -> None:
         with atomic_path(job.sidecar) as temporary:
@@ -293,10 +298,12 @@ def _perform(job: _Job) -> _Outcome:
             _State(**{**state.__dict__, "stat": stat}).write(job)
             return state.outcome(reused=True)
         size = mtime_ns = 0
-        facts, reason = None, ""
+        facts, reason, digest = None, "", ""
         try:
             with atomic_path(job.result) as temporary:
                 facts = json.loads(json.dumps(dict(job.work(job.item, temporary) or {})))
+                with temporary.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
             found = job.result.stat()
             size, mtime_ns = found.st_size, found.st_mtime_ns
         except ValueError as error:
@@ -304,7 +311,7 @@ def _perform(job: _Job) -> _Outcome:
                 raise
             job.result.unlink(missing_ok=True)
             facts, reason = None, str(getattr(error, "reason", "") or error)
-        state = _State(key, job.basis, stat, size, mtime_ns, facts, reason)
+        state = _State(key, job.basis, stat, size, mtime_ns, facts, reason, digest)
         state.write(job)
         return state.outcome(reused=False)
     except Exception as error:
@@ -328,6 +335,7 @@ def _count(report: Report, item_id: str, outcome: _Outcome) -> None:
         report.failed[item_id] = outcome.reason
         return
     report.done[item_id] = outcome.facts
+    report.digests[item_id] = outcome.digest
     report.reused += outcome.reused
     report.computed += not outcome.reused
 

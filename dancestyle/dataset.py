@@ -39,6 +39,7 @@ class Dataset:
         seen: clip ids of videos that Kinetics-400 nets have been trained on
         duplicates: groups of clip ids with the same content
         counts: facts of each source, by its name
+        digests: hexadecimal SHA-256 of each clip, by its path
     """
 
     labels: list[str]
@@ -47,6 +48,7 @@ class Dataset:
     seen: list[str]
     duplicates: list[list[str]]
     counts: dict[str, dict[str, int]]
+    digests: dict[str, str]
 
 
 def read_sources(
@@ -151,8 +153,7 @@ def build(
     good = [clip for clip in everything if clip.clip_id in report.done]
     labels = label_set(good)
     rows = [_row(clip, labels, report.done[clip.clip_id], places, config.fps) for clip in good]
-    hashes = {clip.clip_id: str(report.done[clip.clip_id]["sha256"]) for clip in good}
-    joined, duplicates = join_duplicates(rows, hashes)
+    joined, duplicates = join_duplicates(rows, report.digests)
     return Dataset(
         labels=labels,
         clips=sorted(joined, key=lambda clip: clip.clip_id),
@@ -160,6 +161,7 @@ def build(
         seen=seen_clips(rows, joined, seen_ids),
         duplicates=duplicates,
         counts={name: one.counts for name, one in found.items()},
+        digests={clip.path: report.digests[clip.clip_id] for clip in joined},
     )
 
 

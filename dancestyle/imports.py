@@ -1,25 +1,19 @@
-"""Which project modules a stage script imports, directly or not, and whether dvc.yaml knows them.
+"""Which project modules a stage script imports, directly or not, and what is in them.
 
-DVC does not see Python imports: a module that is missing from a stage's ``deps`` is a silently stale
-result, a superfluous one a needless run. ``python -m dancestyle.imports`` says where dvc.yaml and the
-imports disagree, ``--write`` makes dvc.yaml agree.
+DVC does not see Python imports: a module that a stage does not depend on is a silently stale result,
+one too many a needless run. So every stage depends on a list of its modules, which ``code`` writes.
 """
 
 from __future__ import annotations
 
-import argparse
 import ast
-import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-from ruamel.yaml import YAML
+from dancestyle import essence
 
 PACKAGES = ("dancestyle", "stages")
-DVC_FILES = (Path("dvc.yaml"), Path("data/sample/dvc.yaml"))
-_COMMAND = re.compile(r"python -m (stages\.\w+)")
 
 
 def module_file(name: str) -> Path | None:
@@ -46,7 +40,7 @@ def _walk(node: ast.AST) -> Iterator[ast.AST]:
 def direct_imports(path: Path) -> frozenset[Path]:
     """Files of the project modules that a file imports, wherever in it, packages included."""
     found: set[Path] = set()
-    for node in _walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in _walk(essence.tree(path)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -74,44 +68,15 @@ def all_imports(script: Path) -> set[Path]:
     return found
 
 
-def disagreements(dvc_file: Path, write: bool = False) -> list[str]:
-    """Sentences on stages whose ``deps`` are not their imports; with ``write`` they are put right."""
-    yaml = YAML()
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.width = 1000
-    content = yaml.load(dvc_file.read_text(encoding="utf-8"))
-    problems: list[str] = []
-    for name, stage in content["stages"].items():
-        stage = stage.get("do", stage)
-        command = _COMMAND.search(stage["cmd"])
-        if command is None:
-            continue
-        script = module_file(command[1])
-        if script is None:
-            problems.append(f"{dvc_file}: {name}: {command[1]} does not exist")
-            continue
-        wanted = {path.as_posix() for path in all_imports(script)}
-        others = [dep for dep in stage["deps"] if not str(dep).endswith(".py")]
-        have = {str(dep) for dep in stage["deps"]} - set(others)
-        for verb, paths in (("lacks", wanted - have), ("needlessly has", have - wanted)):
-            problems += [f"{dvc_file}: {name}: {verb} {path}" for path in sorted(paths)]
-        if wanted != have:
-            stage["deps"] = sorted(wanted) + others
-    if write and problems:
-        with dvc_file.open("w", encoding="utf-8") as file:
-            yaml.dump(content, file)
-    return problems
+def listings(scripts: Iterable[Path]) -> dict[Path, str]:
+    """For each script a line a module of it: a digest of what it says (:mod:`essence`), its path.
 
-
-def main() -> int:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--write", action="store_true", help="make dvc.yaml agree")
-    write = parser.parse_args().write
-    problems = [line for file in DVC_FILES for line in disagreements(file, write)]
-    print("\n".join(problems) or "dvc.yaml and the imports agree")
-    return int(bool(problems) and not write)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+    Raises:
+        CodeError: one of them is no Python.
+    """
+    modules = {script: sorted(all_imports(script)) for script in scripts}
+    digests = {path: essence.digest(path) for path in set().union(*modules.values())}
+    return {
+        script: "".join(f"{digests[path]}  {path.as_posix()}\n" for path in paths)
+        for script, paths in modules.items()
+    }

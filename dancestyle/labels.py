@@ -1,14 +1,16 @@
 """The label sets: the study's 19 styles, and how other datasets name them.
 
-A label set is passed around as a list of names, in the order of the label ids. The default is
-:data:`STYLES`; a folder of one's own videos brings its own, which :func:`labels_of` finds again in
-any clip table.
+A label set is passed around as a list of names, in the order of the label ids, and stored as a text
+file with a name a line. The default is :data:`STYLES`; a folder of one's own videos brings its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol
+
+from dancestyle import files
 
 STYLES: tuple[str, ...] = (
     "belly dancing",
@@ -103,6 +105,29 @@ def normalise(label: str) -> str:
     'salsa dancing'
     """
     return " ".join(label.strip().strip(_QUOTES).replace("_", " ").lower().split())
+
+
+def write(path: Path | str, labels: Sequence[str]) -> None:
+    """Write a label set: a name a line, the first is that of id 0."""
+    files.write_text(path, "".join(f"{label}\n" for label in labels))
+
+
+def read(path: Path | str) -> list[str]:
+    """Read a label set.
+
+    Raises:
+        LabelError: the file is missing or empty, or a line is empty or there twice.
+    """
+    if not Path(path).is_file():
+        raise LabelError(f"{path}: not found; run the stage that writes it first")
+    labels = Path(path).read_text(encoding="utf-8").splitlines()
+    if not labels:
+        raise LabelError(f"{path}: no labels; a name a line is wanted")
+    for number, label in enumerate(labels, start=1):
+        if not label.strip() or label in labels[: number - 1]:
+            problem = f"'{label}' is there already" if label.strip() else "empty"
+            raise LabelError(f"{path}: line {number}: {problem}; a name a line is wanted")
+    return labels
 
 
 def labels_of(clips: Iterable[Labelled]) -> list[str]:

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -105,7 +104,6 @@ def normalise(
         "frames": count,
         "width": frames.shape[2],
         "height": frames.shape[1],
-        "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
         **({"notes": notes} if notes else {}),
     }
 

@@ -1,13 +1,14 @@
 """Make changed copies of training clips: ``python -m stages.augment``.
 
-Reads ``data/splits/train.csv``; writes ``data/augmented/clips/`` and ``data/augmented/clips.csv``.
+Reads ``data/splits/train.csv``; writes ``data/augmented/clips/``, ``data/augmented/clips.csv`` and what
+the copies hold, ``data/content/rgb_augmented.sha256``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import augment, clips, params, stage
+from dancestyle import augment, clips, content, params, stage
 
 OUT = Path("data/augmented")
 
@@ -16,7 +17,7 @@ def main() -> None:
     config: params.Augment = params.load("augment")
     dataset: params.BuildDataset = params.load("build_dataset")
     machine: params.Machine = params.load("machine")
-    made = augment.augment(
+    made, digests = augment.augment(
         clips.read("data/splits/train.csv"),
         config,
         OUT / "clips",
@@ -26,6 +27,7 @@ def main() -> None:
         cluster=machine.cluster,
     )
     clips.write(OUT / "clips.csv", made)
+    content.write(content.FOLDER / "rgb_augmented.sha256", digests)
     print(f"{len(made)} changed copies")
 
 

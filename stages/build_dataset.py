@@ -1,15 +1,15 @@
 """Join the sources to one dataset of normalised clips: ``python -m stages.build_dataset``.
 
 Reads the sources that params name; writes ``data/dataset/{clips,poses}/``, the tables
-``clips.csv``, ``rejected.csv`` and ``seen.csv`` beside them, ``metrics/dataset.json`` and
-``plots/dataset/``.
+``clips.csv``, ``rejected.csv`` and ``seen.csv`` and the label set ``labels.txt`` beside them, what the
+clips hold (``data/content/dataset.sha256``), ``metrics/dataset.json`` and ``plots/dataset/``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import clips, dataset, dataset_plots, files, params, stage
+from dancestyle import clips, content, dataset, dataset_plots, files, labels, params, stage
 
 OUT = Path("data/dataset")
 PLOTS = Path("plots/dataset")
@@ -23,6 +23,8 @@ def main() -> None:
     if not built.clips:
         raise SystemExit(f"no clip could be used; {OUT / 'rejected.csv'} says why")
     clips.write(OUT / "clips.csv", built.clips)
+    labels.write(OUT / "labels.txt", built.labels)
+    content.write(content.FOLDER / "dataset.sha256", built.digests)
     files.write_text(OUT / "seen.csv", "\n".join(["clip_id", *built.seen]) + "\n")
     files.write_json("metrics/dataset.json", dataset.metrics(built))
     dataset_plots.write_class_balance(PLOTS / "class_balance.csv", built.clips, built.labels)

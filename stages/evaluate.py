@@ -13,7 +13,7 @@ from dancestyle import clips, params, stage
 from dancestyle.evaluation import baselines, fusion, models, names, predictions, scoring
 from dancestyle.evaluation.predictions import Predictions
 from dancestyle.files import write_json
-from dancestyle.labels import labels_of
+from dancestyle.labels import read as read_labels
 
 SPLITS = Path("data/splits")
 PREDICTIONS = Path("data/predictions")
@@ -26,7 +26,7 @@ def main() -> None:
     config: params.Evaluate = params.load("evaluate")
     runs = params.load("finetune").runs
     how = models.Views.of(config, params.load("machine").precision, store=STORE)
-    labels = labels_of(clips.read("data/dataset/clips.csv"))
+    labels = read_labels("data/dataset/labels.txt")
     train, val, test = (clips.read(SPLITS / f"{name}.csv") for name in ("train", "val", "test"))
 
     weights: dict[str, list[float]] = {}

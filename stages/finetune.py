@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import clips, params, stage
-from dancestyle.labels import labels_of
+from dancestyle import clips, labels, params, stage
 from dancestyle.training import finetuning, parallel, streams
 from dancestyle.training.tasks import write_record
 
@@ -25,7 +24,7 @@ def main(name: str) -> None:
         name,
         run,
         train,
-        labels_of(clips.read("data/dataset/clips.csv")),
+        labels.read("data/dataset/labels.txt"),
         f"models/pretrained/{run.net}.ckpt",
         streams.read_best("models/tune/best.yaml"),
         config,

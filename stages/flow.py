@@ -1,15 +1,18 @@
 """Compute the optical flow of every clip: ``python -m stages.flow``.
 
-Reads ``data/dataset/clips.csv`` and ``data/augmented/clips.csv``; writes
-``data/flow/<clip_id>.mkv``, ``metrics/flow.json`` and ``plots/flow/contact_sheet.jpg``.
+Reads ``data/splits/{train,val,test}.csv``, which together are all of the dataset, and
+``data/augmented/clips.csv``; writes ``data/flow/<clip_id>.mkv``, what these hold
+(``data/content/flow/{train,val,test}.sha256``, ``data/content/flow_augmented.sha256``),
+``metrics/flow.json`` and ``plots/flow/contact_sheet.jpg``.
 """
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
-from dancestyle import clips, files, params, stage
-from dancestyle.flow import build, picture
+from dancestyle import clips, content, files, params, stage
+from dancestyle.flow import build, picture, store
 
 OUT = Path("data/flow")
 
@@ -17,7 +20,8 @@ OUT = Path("data/flow")
 def main() -> None:
     config: params.Flow = params.load("flow")
     machine: params.Machine = params.load("machine")
-    table = clips.read("data/dataset/clips.csv")
+    splits = {name: clips.read(f"data/splits/{name}.csv") for name in ("train", "val", "test")}
+    table = sorted(itertools.chain(*splits.values()), key=lambda clip: clip.clip_id)
     copies = clips.read("data/augmented/clips.csv")
     computed, derived = build.build(table, copies, config, OUT, machine.workers, machine.cluster)
     failed = {**computed.failed, **derived.failed}
@@ -27,6 +31,11 @@ def main() -> None:
             f"{len(failed)} clips have no flow, the first is {name}: {reason}; run it again, what is "
             "done is kept (logs/flow.log)"
         )
+    digests = build.digests([computed, derived], OUT)
+    lists = {f"flow/{name}": part for name, part in splits.items()} | {"flow_augmented": copies}
+    for name, part in lists.items():
+        held = [store.path_of(clip.clip_id, OUT).as_posix() for clip in part]
+        content.write(content.FOLDER / f"{name}.sha256", digests, held)
     facts = build.metrics(table, config, computed, derived)
     files.write_json("metrics/flow.json", facts)
     sheet = picture.contact_sheet([clip for clip in table if clip.clip_id in computed.done], OUT)

@@ -1,14 +1,15 @@
 """Deal the clips to train, val, test and the two subsets: ``python -m stages.split``.
 
 Reads ``data/dataset/{clips,seen}.csv``; writes a clip table for each to ``data/splits/``, an
-MMAction2 annotation list beside it, and ``metrics/split.json``.
+MMAction2 annotation list beside it, what its clips hold to ``data/content/rgb/``, and
+``metrics/split.json``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import clips, files, params, split, stage
+from dancestyle import clips, content, files, params, split, stage
 from dancestyle.labels import labels_of
 
 DATASET = Path("data/dataset")
@@ -20,9 +21,12 @@ def main() -> None:
     table = clips.read(DATASET / "clips.csv")
     seen = set((DATASET / "seen.csv").read_text(encoding="utf-8").splitlines()[1:])
     dealt = split.deal(table, config, seen)
-    for name in split.NAMES:
-        clips.write(OUT / f"{name}.csv", dealt.tables[name])
-        text = split.annotation_list(dealt.tables[name])
+    digests = content.read(content.FOLDER / "dataset.sha256")
+    for name, part in dealt.tables.items():
+        clips.write(OUT / f"{name}.csv", part)
+        held = [clip.path for clip in part]
+        content.write(content.FOLDER / f"rgb/{name}.sha256", digests, held)
+        text = split.annotation_list(part)
         files.write_text(OUT / "annotations" / f"{name}.txt", text)
     files.write_json("metrics/split.json", split.metrics(dealt, config, labels_of(table), seen))
     for warning in dealt.warnings:

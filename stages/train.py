@@ -8,9 +8,9 @@ what tuning found; writes ``models/i3d_STREAM.ckpt``, ``metrics/train_STREAM.jso
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from dancestyle import clips, params, stage
-from dancestyle.labels import labels_of
+from dancestyle import clips, labels, params, stage
 from dancestyle.training import parallel, streams
 from dancestyle.training.data import CHANNELS
 from dancestyle.training.tasks import write_record
@@ -20,7 +20,6 @@ def main(stream: str) -> None:
     config: params.Train = params.load("train")
     size, settings = params.load("input"), params.load("machine")
     parallel.spread(settings, "stages.train", stream)
-    labels = labels_of(clips.read("data/dataset/clips.csv"))
     train, val = clips.read("data/splits/train.csv"), clips.read("data/splits/val.csv")
     if config.use_augmented:
         train += clips.read("data/augmented/clips.csv")
@@ -31,14 +30,14 @@ def main(stream: str) -> None:
         stream,
         train,
         val,
-        labels,
+        labels.read("data/dataset/labels.txt"),
         "models/pretrained/inception_2d.ckpt",
         best,
         config,
         size,
         settings,
         f"models/i3d_{stream}.ckpt",
-        flow=params.load("flow").model_dump(include={"method", "options", "short_side"}),
+        flow=how_flow_was_made() if stream == "flow" else None,
     )
     write_record(
         result,
@@ -47,6 +46,12 @@ def main(stream: str) -> None:
         clips=len(train),
         **best,
     )
+
+
+def how_flow_was_made() -> dict[str, Any]:
+    """Kept with the model, so that the flow of another video can be computed alike."""
+    config: params.Flow = params.load("flow")
+    return config.model_dump(include={"method", "options", "short_side"})
 
 
 if __name__ == "__main__":

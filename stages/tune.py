@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dancestyle import clips, files, params, stage, tuning, tuning_plots, tuning_results
-from dancestyle.labels import labels_of
+from dancestyle import clips, files, labels, params, stage, tuning, tuning_plots, tuning_results
 
 # Unfinished studies live outside the outs, which DVC deletes before it runs a stage.
 WORK = Path(".cache/tune")
@@ -24,7 +23,7 @@ def main() -> None:
     task = tuning.Task(
         clips.read("data/splits/train.csv"),
         clips.read("data/splits/val.csv"),
-        labels_of(clips.read("data/dataset/clips.csv")),
+        labels.read("data/dataset/labels.txt"),
         Path("models/pretrained/inception_2d.ckpt"),
         config,
         params.load("train"),

@@ -13,7 +13,7 @@ import itertools
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,7 +27,6 @@ from dancestyle.flow.methods import FlowError
 from dancestyle.video import errors, reader
 from dancestyle.video.reader import ClipReader, even_size, resize
 
-SUFFIX = ".mkv"
 MIRRORED = ("hflip", "vflip")
 SAME_MOTION = ("colour", "noise")
 
@@ -97,7 +96,7 @@ class _Shared:
             work,
             name=name,
             out_dir=self.out,
-            suffix=SUFFIX,
+            suffix=store.SUFFIX,
             params=settings,
             version=self.version,
             workers=self.workers,
@@ -162,7 +161,7 @@ def _derived(copy: Clip, sources: set[str], out: Path) -> Item:
             f"dataset and one of {', '.join(MIRRORED + SAME_MOTION)}, joined by '__'; if the "
             "dataset has changed, run augment again"
         )
-    return Item(copy.clip_id, (str(out / f"{source}{SUFFIX}"),), {"how": how})
+    return Item(copy.clip_id, (str(store.path_of(source, out)),), {"how": how})
 
 
 def _weights(options: Mapping[str, Any]) -> str:
@@ -171,6 +170,15 @@ def _weights(options: Mapping[str, Any]) -> str:
     if not weights or not Path(weights).is_file():
         return str(weights)
     return hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+
+
+def digests(reports: Iterable[Report], out_dir: Path | str) -> dict[str, str]:
+    """Hexadecimal SHA-256 of the files that were written, by their paths."""
+    return {
+        store.path_of(clip_id, out_dir).as_posix(): digest
+        for report in reports
+        for clip_id, digest in report.digests.items()
+    }
 
 
 def metrics(

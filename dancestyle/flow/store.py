@@ -26,12 +26,18 @@ from dancestyle.files import atomic_path
 from dancestyle.flow.methods import resize
 from dancestyle.video.errors import VideoError
 
+SUFFIX = ".mkv"
 BOUND = 20.0
 """Pixels; the I3D paper truncates there."""
 MAX_PIXELS = 2 * 4096 * 4096
 """Largest picture (two components) that a file may hold."""
 _RATE = 25  # only names the fields: field i is at i / 25 s, whatever the clip's rate
 _ZERO = 128
+
+
+def path_of(clip_id: str, folder: Path | str) -> Path:
+    """Where the flow of a clip is stored."""
+    return Path(folder) / f"{clip_id}{SUFFIX}"
 
 
 def encode(fields: np.ndarray, bound: float = BOUND) -> np.ndarray:

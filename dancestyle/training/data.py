@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate, get_
 
 from dancestyle import pool
 from dancestyle.clips import Clip
-from dancestyle.flow.store import FlowReader, decode
+from dancestyle.flow.store import FlowReader, decode, path_of
 from dancestyle.progress import progress
 from dancestyle.seeds import derive, rng
 from dancestyle.training import parallel
@@ -77,7 +77,7 @@ class Augmentation:
 
 def flow_path(clip_id: str, flow_dir: Path | str = FLOW_DIR) -> Path:
     """Where the flow of a clip is stored."""
-    return Path(flow_dir) / f"{clip_id}.mkv"
+    return path_of(clip_id, flow_dir)
 
 
 Choose = Callable[[int, int], transforms.Box]
