@@ -15,7 +15,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-inp
 LINTED := dancestyle stages tests benchmarks .ci
 
 .DEFAULT_GOAL := help
-.PHONY: help repro test test-quick lint types format bench bench-nets bench-seeds deps readme ci clean-venv
+.PHONY: help repro test test-quick lint types format bench bench-nets bench-seeds readme ci clean-venv
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##/  make \1:/p' $(firstword $(MAKEFILE_LIST))
@@ -36,7 +36,6 @@ test-quick: lint types  ## the same without the slow tests
 lint: $(VENV)/.dev  ## format and lint, changing nothing
 	$(BIN)/ruff format --check $(LINTED)
 	$(BIN)/ruff check $(LINTED)
-	$(BIN)/python -m dancestyle.imports
 	$(BIN)/python -m dancestyle.evaluation.readme --check
 
 types: $(VENV)/.dev  ## type checks
@@ -59,9 +58,6 @@ bench-nets: $(VENV)/.dev  ## speed of the nets, forward and in training, in some
 
 bench-seeds: $(VENV)/.runtime  ## accuracy over three seeds of the sample, in a clone; takes an hour
 	$(BIN)/python -m benchmarks.seeds
-
-deps: $(VENV)/.runtime  ## bring the deps of dvc.yaml up to date with the imports
-	$(BIN)/python -m dancestyle.imports --write
 
 readme: $(VENV)/.runtime  ## fill the results of README.md in from metrics/
 	$(BIN)/python -m dancestyle.evaluation.readme

@@ -65,7 +65,7 @@ def fill(folder: Path, clips: int) -> None:
             continue
         path.mkdir(parents=True)
         ending = {"clips": ".mp4", "flow": ".mkv", "poses": ".npz"}.get(path.name)
-        many = ending is not None and "data" in path.parts
+        many = ending is not None and "content" not in path.parts and "data" in path.parts
         for number in range(clips if many else 3):
             (path / f"clip{number:05d}{ending or '.txt'}").write_text(f"{path.name} {number}\n")
 

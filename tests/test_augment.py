@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,9 +50,13 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
 
 
 def run(rows: list[Clip], **changes: Any) -> list[Clip]:
-    return augment.augment(
+    made, digests = augment.augment(
         rows, config(**changes), "data/augmented/clips", crf=18, gop=4, workers=1
     )
+    assert digests == {
+        row.path: hashlib.sha256(Path(row.path).read_bytes()).hexdigest() for row in made
+    }
+    return made
 
 
 def frames_of(path: str) -> np.ndarray:

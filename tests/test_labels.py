@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -57,3 +58,25 @@ def test_labels_of_own_folders() -> None:
 def test_labels_of_says_what_is_wrong(rows: list[Row], word: str) -> None:
     with pytest.raises(labels.LabelError, match=word):
         labels.labels_of(rows)
+
+
+def test_a_label_set_is_read_as_written(tmp_path: Path) -> None:
+    labels.write(tmp_path / "labels.txt", ["zumba", "a, b", "ålborg"])
+    assert labels.read(tmp_path / "labels.txt") == ["zumba", "a, b", "ålborg"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (None, "not found; run the stage that writes it first"),
+        ("", "no labels; a name a line is wanted"),
+        ("a\n\nb\n", "line 2: empty"),
+        ("a\nb\na\n", "line 3: 'a' is there already"),
+    ],
+)
+def test_a_label_set_that_is_none_is_named(tmp_path: Path, text: str | None, sentence: str) -> None:
+    path = tmp_path / "labels.txt"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(labels.LabelError, match=rf"labels\.txt: {sentence}"):
+        labels.read(path)

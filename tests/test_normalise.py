@@ -55,8 +55,8 @@ def test_a_video(tmp_path: Path) -> None:
     assert (facts["frames"], facts["width"], facts["height"]) == (50, 42, 32)
     with ClipReader(tmp_path / "out.mp4") as reader:
         assert (reader.frames, reader.fps) == (50, 25)
-    again = normalise.normalise(item, tmp_path / "again.mp4", **OPTIONS)
-    assert again["sha256"] == facts["sha256"]
+    normalise.normalise(item, tmp_path / "again.mp4", **OPTIONS)
+    assert (tmp_path / "again.mp4").read_bytes() == (tmp_path / "out.mp4").read_bytes()
 
 
 @pytest.mark.parametrize(

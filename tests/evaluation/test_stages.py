@@ -10,7 +10,7 @@ import pytest
 import yaml
 from small_world import LABELS, make_clips, make_model
 
-from dancestyle import clips
+from dancestyle import clips, labels
 from dancestyle.evaluation import names, predictions
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ def test_evaluate_confusion_matrix_and_report_fit_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make_clips(tmp_path)
-    clips.write(tmp_path / "data/dataset/clips.csv", made)
+    labels.write(tmp_path / "data/dataset/labels.txt", LABELS)
     parts = {
         "train": made[:6], "val": made[6:9], "test": made[9:],
         "subset1_train": [made[0], made[6]], "subset1_test": made[10:],

@@ -13,7 +13,7 @@ import torch
 import yaml
 from small_world import LABELS, make_clips, make_model
 
-from dancestyle import clips
+from dancestyle import clips, labels
 from dancestyle.training.checkpoints import save_weights
 from dancestyle.training.pose import net_2d
 
@@ -25,9 +25,14 @@ BEFORE = ("augment", "tune", "train", "finetune")
 @pytest.mark.parametrize("stage", BEFORE)
 def test_no_table_of_test_clips_is_a_dependency(stage: str) -> None:
     found = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]
-    tables = [dep for dep in found.get("do", found)["deps"] if str(dep).startswith("data/splits")]
-    assert tables
+    deps = [str(dep) for dep in found.get("do", found)["deps"]]
+    tables = [dep for dep in deps if dep.startswith("data/splits")]
+    lists = [dep for dep in deps if dep.startswith("data/content")]
+    assert tables and lists
     assert all(table.endswith(("train.csv", "val.csv")) for table in tables), tables
+    known = ("train.sha256", "val.sha256", "_augmented.sha256")
+    assert all(one.endswith(known) for one in lists), lists
+    assert not any(dep.startswith(("data/dataset/clips", "data/flow")) for dep in deps), deps
 
 
 def make_world(root: Path, *, with_test_clips: bool) -> None:
@@ -42,7 +47,7 @@ def make_world(root: Path, *, with_test_clips: bool) -> None:
             replace(clip, clip_id=f"x_{clip.clip_id}", video_id="x", label=LABELS[0], label_id=0)
             for clip in test
         ]
-    clips.write(root / "data/dataset/clips.csv", [*train, *val, *test])
+    labels.write(root / "data/dataset/labels.txt", LABELS)
     for name, part in {"train": train, "val": val, "subset1_train": made[:8]}.items():
         clips.write(root / f"data/splits/{name}.csv", part)
     if with_test_clips:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -62,6 +63,10 @@ def test_clips_and_their_copies() -> None:
     for same in ("colour", "noise"):
         assert Path(f"flow/a__{same}.mkv").read_bytes() == Path("flow/a.mkv").read_bytes()
 
+    assert build.digests([computed, derived], "flow") == {
+        f"flow/{name}.mkv": hashlib.sha256(Path(f"flow/{name}.mkv").read_bytes()).hexdigest()
+        for name in names
+    }
     facts = build.metrics(clips, config(), computed, derived)
     assert facts["clips"] == 2 and facts["copies"] == 4 and facts["fields"] == 6 * (FRAMES - 1)
     assert facts["truncated_share"] == 0.0 and facts["failed"] == 0
@@ -70,6 +75,7 @@ def test_clips_and_their_copies() -> None:
     again, derived = build.build(clips, copies, config(), "flow", workers=1)
     assert (again.reused, derived.reused, derived.removed) == (2, 4, 0)
     assert build.metrics(clips, config(), again, derived) == facts
+    assert again.digests == computed.digests
 
     sheet = picture.contact_sheet(clips, "flow")
     assert sheet.dtype == np.uint8 and sheet.shape[1] == 5 * picture.TILE[1]

@@ -5,6 +5,7 @@ All tests look at one run of the whole pipeline; none of them changes it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ import yaml
 from dvc.repo import Repo
 from tiny_project import ROOT, clone, commit_all, dvc, edit_params, git
 
-from dancestyle import params
+from dancestyle import clips, params, split
 from dancestyle.video.writer import write_clip
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ READERS: dict[str, tuple[str, Any, set[str]]] = {
     "build_dataset": ("build_dataset.crf", 20, {"build_dataset", "actions", "augment", "report"}),
     "split": ("split.seed", 2, {"split", "report"}),
     "augment": ("augment.share", 0.2, {"augment", "report"}),
-    "flow": ("flow.bound", 5.0, TRAIN | {"flow", "report"}),
+    "flow": ("flow.bound", 5.0, {"flow", "train@flow", "report"}),
     "tune": ("tune.seed", 7, {"tune", "report"}),
     "actions": ("actions.source.name", "kinetics", {"actions"}),
     "pretrain": ("pretrain.lr", 1e-4, PRETRAIN | {"report"}),
@@ -145,12 +146,59 @@ def test_what_follows_runs_too_and_nothing_else(workspace: Path) -> None:
     assert git(workspace, "status", "--porcelain") == ""
 
 
+def test_a_new_clip_of_the_test_set_trains_nothing_again(workspace: Path) -> None:
+    """A video more, from a second source: its split's readers run, and no training."""
+    tables = {name: clips.read(workspace / f"data/splits/{name}.csv") for name in split.NAMES}
+    content = yaml.safe_load((workspace / "params.yaml").read_text(encoding="utf-8"))
+    shares = content["split"]
+    # A style whose test clip is there by its own place, so that a second one moves nobody.
+    label = next(
+        clip.label
+        for clip in tables["test"]
+        if split.place(shares["seed"], clip.video_id) < shares["test"]
+    )
+    names = (f"video{number:06d}" for number in itertools.count())
+    video = next(name for name in names if split.place(shares["seed"], name) < shares["test"])
+    frames = np.random.default_rng(0).integers(0, 255, (25, 40, 48, 3), np.uint8)
+    write_clip(workspace / f"more/{video}_000000_000001.mp4", frames)
+    row = f'"{label}",{video},0,1,train\n'
+    (workspace / "more/list.csv").write_text(f"label,youtube_id,time_start,time_end,split\n{row}")
+    more = {
+        "kind": "kinetics",
+        "name": "more",
+        "annotations": ["more/list.csv"],
+        "videos": ["more"],
+    }
+    edit_params(workspace, {"build_dataset.sources": [*content["build_dataset"]["sources"], more]})
+
+    ran = stages_run(dvc(workspace, "repro"))
+    # `actions` and `augment` read the section of params that names the sources.
+    made = ["build_dataset", "actions", "split", "augment", "flow"]
+    assert sorted(ran) == sorted([*made, "evaluate", "confusion_matrix", "report"])
+    for name in split.NAMES:
+        now = clips.read(workspace / f"data/splits/{name}.csv")
+        new = [clip for clip in now if clip not in tables[name]]
+        assert [clip.video_id for clip in new] == ([video] if name == "test" else []), name
+    predicted = (workspace / "data/predictions/two_stream.csv").read_text(encoding="utf-8")
+    assert video in predicted
+    assert "up to date" in dvc(workspace, "repro")
+
+
+def test_another_remark_reruns_nothing_and_another_module_its_readers(workspace: Path) -> None:
+    module = workspace / "dancestyle/evaluation/report.py"
+    text = module.read_text(encoding="utf-8")
+    module.write_text(f"# A remark.\n{text}\n\n# Another one.\n", encoding="utf-8")
+    assert stages_run(dvc(workspace, "repro")) == ["code"]
+    module.write_text(f"{text}\n\n_MORE = 1\n", encoding="utf-8")
+    assert stages_run(dvc(workspace, "repro")) == ["code", "report"]
+
+
 def test_another_clone_makes_the_same_bytes(fresh: Path, tiny_run: Path) -> None:
     """With another number of processes; it has the lock file and no cache, so all of it must run."""
     edit_params(fresh, {"machine.workers": 2})
     ran = stages_run(dvc(fresh, "repro", "actions", "tune"))
     assert set(ran) == {
-        "sample", "build_dataset", "actions", "split", "augment", "flow", "pretrain@inception_2d",
+        "code", "sample", "build_dataset", "actions", "split", "augment", "flow", "pretrain@inception_2d",
         "tune",
     }  # fmt: skip
     for name in ("dvc.lock", "data/sample/dvc.lock"):
@@ -261,7 +309,7 @@ def test_the_readme_s_recipe_for_own_videos_works(fresh: Path) -> None:
     subset = {"clips": 8, "train": 0.5}
     tiny = {"split.subset1": subset, "split.subset2": subset, "build_dataset.short_side": 48}
     edit_params(fresh, {**recipe, **tiny})
-    assert stages_run(dvc(fresh, "repro", "split")) == ["build_dataset", "split"]
+    assert stages_run(dvc(fresh, "repro", "split")) == ["code", "build_dataset", "split"]
     assert read_json(fresh / "metrics/dataset.json")["clips"] == 24
     assert set(read_json(fresh / "metrics/split.json")["clips_per_label"]) == {
         "voguing",

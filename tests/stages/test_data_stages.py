@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 
-from dancestyle import clips
+from dancestyle import clips, content, labels
 from dancestyle.video.writer import write_clip
 from stages import augment, build_dataset, split
 
@@ -57,6 +58,9 @@ def test_all_outputs_are_there_and_the_same_again(project: Path) -> None:
         "data/splits/subset2_test.csv",
         "data/splits/annotations/train.txt",
         "data/augmented/clips.csv",
+        "data/content/dataset.sha256",
+        "data/content/rgb/subset1_train.sha256",
+        "data/content/rgb_augmented.sha256",
         "metrics/dataset.json",
         "metrics/split.json",
         "plots/dataset/class_balance.csv",
@@ -67,4 +71,12 @@ def test_all_outputs_are_there_and_the_same_again(project: Path) -> None:
     assert json.loads(first["metrics/split.json"])["leaking_videos"] == 0
     for row in clips.read("data/augmented/clips.csv"):
         assert Path(row.path).is_file()
+    assert labels.read("data/dataset/labels.txt") == ["voguing", "waacking"]
+    for name in ("rgb/train", "rgb/test", "rgb_augmented"):
+        table = f"data/splits/{name[4:]}.csv" if "/" in name else "data/augmented/clips.csv"
+        held = content.read(f"data/content/{name}.sha256")
+        assert held == {
+            row.path: hashlib.sha256(Path(row.path).read_bytes()).hexdigest()
+            for row in clips.read(table)
+        }
     assert run() == first

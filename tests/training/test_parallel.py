@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 
-from dancestyle import clips, params
+from dancestyle import clips, labels, params
 from dancestyle.clips import Clip
 from dancestyle.training import parallel
 from dancestyle.training.checkpoints import load_model, save_weights
@@ -77,7 +77,7 @@ def project(tmp_path: Path) -> Path:
         write_clip(tmp_path / f"c{n}.mp4", frames)
         path, label = f"c{n}.mp4", n % 2
         rows.append(Clip(f"c{n}", f"v{n}", "folder", "ab"[label], label, path, 8, 25.0, 48, 40))
-    clips.write(tmp_path / "data/dataset/clips.csv", rows)
+    labels.write(tmp_path / "data/dataset/labels.txt", ["a", "b"])
     clips.write(tmp_path / "data/splits/train.csv", rows[:9])
     clips.write(tmp_path / "data/splits/val.csv", rows[9:])
     torch.manual_seed(0)
