@@ -28,8 +28,8 @@ def stages() -> Iterator[tuple[str, dict[str, Any]]]:
     """Every stage of both files; a foreach stage once."""
     for file in ("dvc.yaml", "data/sample/dvc.yaml"):
         content = yaml.safe_load((ROOT / file).read_text(encoding="utf-8"))
-        for name, stage in content["stages"].items():
-            yield name, stage.get("do", stage)
+        for name, one in content["stages"].items():
+            yield name, one.get("do", one)
 
 
 STAGES = dict(stages())

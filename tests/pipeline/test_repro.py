@@ -198,8 +198,8 @@ def test_another_clone_makes_the_same_bytes(fresh: Path, tiny_run: Path) -> None
     edit_params(fresh, {"machine.workers": 2})
     ran = stages_run(dvc(fresh, "repro", "actions", "tune"))
     assert set(ran) == {
-        "code", "sample", "build_dataset", "actions", "split", "augment", "flow", "pretrain@inception_2d",
-        "tune",
+        "code", "sample", "build_dataset", "actions", "split", "augment", "flow",
+        "pretrain@inception_2d", "tune",
     }  # fmt: skip
     for name in ("dvc.lock", "data/sample/dvc.lock"):
         ours, theirs = (yaml.safe_load((at / name).read_text()) for at in (fresh, tiny_run))
