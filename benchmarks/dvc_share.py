@@ -1,19 +1,22 @@
 """What DVC itself takes when nothing is to do: ``python -m benchmarks.dvc_share``.
 
-A copy of the project's pipeline in a repository of its own, with 2,000 clips and their flow as
-outputs (small files; DVC looks at names, dates and sizes), committed; then ``dvc repro`` and
-``dvc status`` beside ``dvc --version``, and beside the same in pipelines of one stage, and of as many
-stages as ours has, each of which copies one small file: what DVC takes at least.
+A copy of the project's pipeline in a repository of its own, with 2,000 clips as outputs, and poses,
+changed copies and flow in the proportions of the committed run (small files; DVC looks at names, dates
+and sizes), committed; then ``dvc repro`` and ``dvc status`` beside ``dvc --version``. Beside it the
+same where every clip has poses and four copies, as with the study's values, and pipelines of one stage,
+and of as many stages as ours has, each of which copies one small file: what DVC takes at least.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -54,8 +57,36 @@ def paths(folder: Path) -> list[Path]:
     return [Path(line) for line in done.stdout.splitlines()]
 
 
-def fill(folder: Path, clips: int) -> None:
-    """Make all that is not there: folders of clips and of flow with a file a clip, few elsewhere."""
+@dataclass(frozen=True)
+class Collection:
+    """How many files there are of each kind."""
+
+    clips: int
+    poses: int
+    copies: int
+
+    @classmethod
+    def like_the_committed_run(cls, clips: int) -> Collection:
+        """That many clips, and of the others as many a clip as the default profile's run has."""
+        dataset = json.loads((ROOT / "metrics/dataset.json").read_text(encoding="utf-8"))
+        flow = json.loads((ROOT / "metrics/flow.json").read_text(encoding="utf-8"))
+        a_clip = clips / dataset["clips"]
+        posed = dataset["sources"]["lets_dance"]["clips"]
+        return cls(clips, round(posed * a_clip), round(flow["copies"] * a_clip))
+
+    @property
+    def folders(self) -> dict[str, tuple[int, str]]:
+        """Numbers of files, and their suffix, of the folders that have a file a clip."""
+        return {
+            "data/dataset/clips": (self.clips, ".mp4"),
+            "data/dataset/poses": (self.poses, ".npz"),
+            "data/augmented/clips": (self.copies, ".mp4"),
+            "data/flow": (self.clips + self.copies, ".mkv"),
+        }
+
+
+def fill(folder: Path, collection: Collection) -> None:
+    """Make all that is not there: folders with a file a clip, few files elsewhere."""
     for path in paths(folder):
         if path.exists():
             continue
@@ -64,10 +95,9 @@ def fill(folder: Path, clips: int) -> None:
             path.write_text(f"{path.name}\n", encoding="utf-8")
             continue
         path.mkdir(parents=True)
-        ending = {"clips": ".mp4", "flow": ".mkv", "poses": ".npz"}.get(path.name)
-        many = ending is not None and "content" not in path.parts and "data" in path.parts
-        for number in range(clips if many else 3):
-            (path / f"clip{number:05d}{ending or '.txt'}").write_text(f"{path.name} {number}\n")
+        count, ending = collection.folders.get(path.relative_to(folder).as_posix(), (3, ".txt"))
+        for number in range(count):
+            (path / f"clip{number:05d}{ending}").write_text(f"{path.name} {number}\n")
 
 
 def main() -> None:
@@ -75,13 +105,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clips", type=int, default=2000)
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--folder", type=Path, help="keep the copy there, for again")
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        folder = arguments.folder or Path(temporary) / "project"
-        if not folder.exists():
-            prepare(folder, arguments.clips)
+        folder, full = Path(temporary) / "project", Path(temporary) / "full"
+        prepare(folder, Collection.like_the_committed_run(arguments.clips))
+        prepare(full, Collection(arguments.clips, arguments.clips, 4 * arguments.clips))
         lock = yaml.safe_load((folder / "dvc.lock").read_text(encoding="utf-8"))
         count = len(lock["stages"])
         one, many = Path(temporary) / "one", Path(temporary) / "many"
@@ -91,6 +120,7 @@ def main() -> None:
             "dvc --version": (folder, "--version"),
             "dvc status": (folder, "status"),
             "dvc repro": (folder, "repro"),
+            "dvc repro, every clip with poses and four copies": (full, "repro"),
             f"dvc repro, of {count} stages that copy a file": (many, "repro"),
             "dvc repro, of one such stage": (one, "repro"),
         }
@@ -98,11 +128,13 @@ def main() -> None:
         for _ in range(arguments.repeats):
             for title, (where, *words) in cases.items():
                 seconds[title].append(run(where, *words))
-        files = sum(path.is_file() for path in (folder / "data").rglob("*"))
+        files, most = (sum(p.is_file() for p in (at / "data").rglob("*")) for at in (folder, full))
     middle = {title: float(np.median(times)) for title, times in seconds.items()}
     rows = [[title, f"{found:.2f}"] for title, found in middle.items()]
     parts = [
-        record.table([f"{arguments.clips:,} clips, {files:,} files", "seconds"], rows),
+        f"{arguments.clips:,} clips: {files:,} files in `data/`, with poses and copies of each "
+        f"{most:,}.",
+        record.table(["", "seconds"], rows),
         record.claim(
             "seconds of `dvc repro` with nothing to do, over those of `dvc --version`",
             middle["dvc repro"] - middle["dvc --version"],
@@ -129,7 +161,7 @@ def prepare_small(folder: Path, count: int) -> None:
     run(folder, "repro", "--quiet")
 
 
-def prepare(folder: Path, clips: int) -> None:
+def prepare(folder: Path, collection: Collection) -> None:
     """The copy, committed."""
     tracked = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
@@ -142,7 +174,7 @@ def prepare(folder: Path, clips: int) -> None:
     (folder / "data/sample/dvc.yaml").is_file() or sys.exit("no data/sample/dvc.yaml")
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     run(folder, "init", "--quiet") if not (folder / ".dvc").is_dir() else None
-    fill(folder, clips)
+    fill(folder, collection)
     run(folder, "commit", "--force")
 
 
