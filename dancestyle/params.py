@@ -187,6 +187,7 @@ class Flow(Section):
     method: Literal["dis", "farneback", "tvl1", "raft"]
     short_side: Positive | None
     bound: Rate
+    codec: Literal["ffv1", "h264"] = "ffv1"
     options: dict[str, Any] = {}
 
 

@@ -68,6 +68,7 @@ def build(
             options=json.dumps(config.options, sort_keys=True),
             short_side=config.short_side,
             bound=config.bound,
+            codec=config.codec,
         ),
         "flow",
         config.model_dump() | {"weights": _weights(config.options)},
@@ -106,7 +107,14 @@ class _Shared:
 
 
 def compute(
-    item: Item, path: Path, *, method: str, options: str, short_side: int | None, bound: float
+    item: Item,
+    path: Path,
+    *,
+    method: str,
+    options: str,
+    short_side: int | None,
+    bound: float,
+    codec: store.Codec,
 ) -> dict[str, Any]:
     """The flow of a clip; options as JSON text."""
     compute_pair = _method(method, options)
@@ -127,7 +135,7 @@ def compute(
             length += float(np.linalg.norm(field, axis=-1).sum(dtype=np.float64))
             yield field
 
-    written = store.write(path, fields(), bound)
+    written = store.write(path, fields(), bound, codec)
     return {
         "fields": written,
         "vectors": count,

@@ -5,8 +5,9 @@ A displacement ``v`` in pixels is stored as ``128 + round(127 * v / bound)``, cl
 without loss. (The usual ``255 * (v + bound) / (2 * bound)`` has no code for zero, and so turns a
 picture at rest into one that drifts.)
 
-Both components of a field make one grey picture, x above y, and the pictures are kept losslessly by
-FFV1 in Matroska, each a keyframe. ``docs/flow.md`` compares this with other formats.
+Both components of a field make one grey picture, x above y, and the pictures are kept losslessly in
+Matroska, each a keyframe: by FFV1, which takes least room, or by H.264, which is read in less than
+half of the time. ``docs/flow.md`` compares these with other formats.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, cast
 
 import av
 import cv2
@@ -25,12 +26,23 @@ import numpy as np
 from dancestyle.files import atomic_path
 from dancestyle.flow.methods import resize
 from dancestyle.video.errors import VideoError
+from dancestyle.video.source import pixels
 
 SUFFIX = ".mkv"
 BOUND = 20.0
 """Pixels; the I3D paper truncates there."""
 MAX_PIXELS = 2 * 4096 * 4096
 """Largest picture (two components) that a file may hold."""
+Codec = Literal["ffv1", "h264"]
+_ENCODERS: dict[Codec, tuple[str, dict[str, str]]] = {
+    "ffv1": ("ffv1", {"level": "3", "coder": "range_tab", "slicecrc": "0"}),
+    # Without arithmetic coding: that is what takes long to read.
+    "h264": (
+        "libx264",
+        {"qp": "0", "preset": "medium", "x264-params": "cabac=0:keyint=1:threads=1"},
+    ),
+}
+"""Of either codec the encoder and its options."""
 _RATE = 25  # only names the fields: field i is at i / 25 s, whatever the clip's rate
 _ZERO = 128
 
@@ -57,34 +69,39 @@ def decode(codes: np.ndarray, bound: float = BOUND, count: int = 1) -> np.ndarra
     return fields
 
 
-def write(path: Path | str, fields: Iterable[np.ndarray], bound: float = BOUND) -> int:
+def write(
+    path: Path | str, fields: Iterable[np.ndarray], bound: float = BOUND, codec: Codec = "ffv1"
+) -> int:
     """Store fields float32 (H, W, 2) in pixels and return how many there were.
 
     Raises:
         ValueError: no fields, or fields of differing shape.
     """
-    return write_codes(path, (encode(field, bound) for field in fields), bound)
+    return write_codes(path, (encode(field, bound) for field in fields), bound, codec)
 
 
-def write_codes(path: Path | str, codes: Iterable[np.ndarray], bound: float) -> int:
+def write_codes(
+    path: Path | str, codes: Iterable[np.ndarray], bound: float, codec: Codec = "ffv1"
+) -> int:
     """Store fields that are codes already: uint8 (H, W, 2). The same codes give the same bytes."""
     with atomic_path(path) as temporary:
-        return _write(temporary, list(codes), bound)
+        return _write(temporary, list(codes), bound, codec)
 
 
-def _write(path: Path, codes: Sequence[np.ndarray], bound: float) -> int:
+def _write(path: Path, codes: Sequence[np.ndarray], bound: float, codec: Codec) -> int:
     if not codes:
         raise ValueError("no flow to write: a clip of one frame has none")
     height, width, _ = codes[0].shape
+    encoder, settings = _ENCODERS[codec]
     options = {"fflags": "+bitexact"}
     with av.open(str(path), "w", format="matroska", options=options) as container:
         container.metadata["bound"] = repr(float(bound))
         container.metadata["fields"] = str(len(codes))
-        stream = container.add_stream("ffv1", rate=_RATE)
+        stream = cast(av.VideoStream, container.add_stream(encoder, rate=_RATE))
         stream.width, stream.height, stream.pix_fmt = width, 2 * height, "gray"
         stream.gop_size = 1
         stream.thread_count = 1
-        stream.options = {"level": "3", "coder": "range_tab", "slicecrc": "0", "flags": "+bitexact"}
+        stream.options = {**settings, "flags": "+bitexact"}
         for i, code in enumerate(codes):
             if code.shape != (height, width, 2):
                 raise ValueError(f"field {i} is {code.shape}, the first is {codes[0].shape}")
@@ -108,6 +125,7 @@ class FlowReader:
         width: pixels
         height: pixels
         bound: pixels at which displacements are truncated
+        codec: of the file
 
     Raises:
         VideoError: the file is missing, or was not written by this module.
@@ -127,8 +145,12 @@ class FlowReader:
             self.bound = float(tags["bound"])
             self.fields = int(tags["fields"])
             codec = self._stream.codec_context  # None where FFmpeg does not know the codec
-            if codec is None or codec.name != "ffv1" or codec.width * codec.height > MAX_PIXELS:
+            if codec is None or codec.name not in _ENCODERS:
                 raise ValueError
+            self.codec: Codec = "ffv1" if codec.name == "ffv1" else "h264"
+            if codec.width * codec.height > MAX_PIXELS:
+                raise ValueError
+            codec.options = {"max_pixels": str(2 * MAX_PIXELS)}  # a damaged field may claim more
             if not 0 < self.bound < math.inf or self.fields < 1:
                 raise ValueError
         except (IndexError, KeyError, ValueError):
@@ -170,7 +192,7 @@ class FlowReader:
         try:
             for index in wanted:
                 self._read_field(index, codes[places[index]])
-        except (av.FFmpegError, OSError) as error:
+        except (av.FFmpegError, OSError, OverflowError) as error:
             raise VideoError(self.path, f"damaged: {error}") from None
         for place, index in enumerate(indices):
             if places[int(index)] != place:
@@ -189,8 +211,10 @@ class FlowReader:
             if found < index:
                 continue  # every field stands alone, so those before it need no decoding
             for frame in packet.decode():
-                planes = frame.to_ndarray()  # (2H, W)
-                if planes.shape != (2 * self.height, self.width):
+                if (frame.height, frame.width) != (2 * self.height, self.width):
+                    break
+                planes = _grey(frame)  # (2H, W)
+                if planes is None:
                     break
                 cv2.merge((planes[: self.height], planes[self.height :]), dst=target)
                 return
@@ -214,6 +238,17 @@ class FlowReader:
 
     def __reduce__(self) -> tuple[type[FlowReader], tuple[str, int]]:
         return type(self), (self.path, self._threads)
+
+
+def _grey(frame: av.VideoFrame) -> np.ndarray | None:
+    """The brightness of a frame, uint8 (H, W), not copied; None of a frame of another format.
+
+    FFmpeg gives grey H.264 colour planes, which say nothing.
+    """
+    plane = frame.planes[0]
+    if frame.format.name not in ("gray", "yuv420p") or plane.line_size < frame.width:
+        return None
+    return pixels(plane)[: frame.height, : frame.width]
 
 
 def _hflip(codes: np.ndarray) -> np.ndarray:
@@ -241,4 +276,4 @@ def mirror(source: Path | str, target: Path | str, how: Mirror) -> int:
     """Store the flow of a clip's mirrored copy, from the stored flow of the clip, without loss."""
     with FlowReader(source) as reader:
         codes = reader.read_codes(range(reader.fields))
-        return write_codes(target, mirror_codes(codes, how), reader.bound)
+        return write_codes(target, mirror_codes(codes, how), reader.bound, reader.codec)

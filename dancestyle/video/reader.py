@@ -153,7 +153,7 @@ class ClipReader:
             keyframes = sorted(self._index(e.timestamp) for e in entries)
         if not keyframes:
             # A container without a table of frames (Matroska): read the packets, decode nothing.
-            packets = [p for p in self._container.demux(stream) if p.pts is not None]
+            packets = [p for p in source.packets() if p.pts is not None]
             self.frames = len(packets)
             keyframes = sorted(self._index(p.pts or 0) for p in packets if p.is_keyframe)
             self._rewind(0)
@@ -167,7 +167,10 @@ class ClipReader:
 
     def _rewind(self, index: int) -> None:
         target = self._zero + round(index * self._ticks)
-        self._container.seek(target, stream=self._stream, backward=True)
+        try:
+            self._container.seek(target, stream=self._stream, backward=True)
+        except (av.FFmpegError, OSError, OverflowError) as error:
+            raise VideoError(self.path, f"damaged: no way to frame {index}: {error}") from None
 
     def read(
         self,

@@ -42,6 +42,8 @@ _TELLS_WHAT_IS_NEEDED = frozenset(["h264", "hevc"])
 two frames into one packet, and dropping one shifts the times of the others.)"""
 _BATCH = 8 << 20
 """Pixels that are converted at once."""
+_NOT_NAMED = 2
+"""Of colour primaries, transfer and matrix: "unspecified" (ITU-T H.273)."""
 _MOST_AHEAD = 64 << 20
 """Most bytes of packets that are read ahead to see which of them need no decoding."""
 
@@ -143,7 +145,7 @@ class Source:
             VideoError: half of the packets or more, or all frames, are lost.
         """
         packets = broken = given = 0
-        for packet in self._packets() if wanted is None else self._hurry(wanted):
+        for packet in self.packets() if wanted is None else self._hurry(wanted):
             packets += 1
             try:
                 frames = packet.decode()
@@ -161,7 +163,7 @@ class Source:
         if packets and not given:
             raise VideoError(self.path, "no decodable frame")
 
-    def _packets(self) -> Iterator[av.Packet]:
+    def packets(self) -> Iterator[av.Packet]:
         """Until the end of the file, or until the container breaks off."""
         packets = self.container.demux(self.stream)
         strangers = 0
@@ -175,13 +177,13 @@ class Source:
                 return
 
     def _hurry(self, wanted: int) -> Iterator[av.Packet]:
-        """As :meth:`_packets`; the decoder is told which frames before ``wanted`` may be dropped.
+        """As :meth:`packets`; the decoder is told which frames before ``wanted`` may be dropped.
 
         That leaves the other frames as they are, and takes a good third less time on the way from a
         keyframe far away. Only the packets up to ``wanted`` are read ahead, and where their times
         do not tell what comes last before it, nothing is dropped.
         """
-        packets = self._packets()
+        packets = self.packets()
         ahead: list[av.Packet] = []
         size = 0
         for packet in packets:
@@ -216,7 +218,10 @@ class Source:
                 size = upright_size(frame)
                 size = target_size(self.path, *size, short_side) if short_side else size
             check_memory(self.path, len(images) + count, size)
-            images.extend([to_rgb(frame, self.reformatter, size)] * count)
+            try:
+                images.extend([to_rgb(frame, self.reformatter, size)] * count)
+            except av.FFmpegError as error:
+                raise VideoError(self.path, f"no way to its colours: {error}") from None
         return images
 
 
@@ -321,12 +326,32 @@ def to_rgb(
     how, target = Interpolation.BICUBIC, (frame.height, frame.width)
     if size is not None and 2 * size[0] <= height and 2 * size[1] <= width:
         how, target = Interpolation.AREA, (size[::-1] if turns % 2 else size)
-    rgb = reformatter.reformat(
-        frame, target[1], target[0], format="rgb24", interpolation=how, threads=1
-    )
-    image: Image = np.asarray(rgb.to_ndarray(), np.uint8)
+    image: Image = _convert(frame, reformatter, target, how)
     image = np.ascontiguousarray(np.rot90(image, turns)) if turns else image
     return resize(image, size) if size else image
+
+
+def _convert(
+    frame: av.VideoFrame, reformatter: VideoReformatter, size: tuple[int, int], how: Interpolation
+) -> Image:
+    """A frame as RGB at ``size`` (height, width), as it lies.
+
+    Where it names colours that FFmpeg does not know, they are taken for those that a frame has that
+    names none.
+    """
+
+    def convert() -> Image:
+        height, width = size
+        rgb = reformatter.reformat(
+            frame, width, height, format="rgb24", interpolation=how, threads=1
+        )
+        return np.asarray(rgb.to_ndarray(), np.uint8)
+
+    try:
+        return convert()
+    except av.FFmpegError:
+        frame.colorspace = frame.color_primaries = frame.color_trc = _NOT_NAMED
+        return convert()
 
 
 def even_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -424,16 +449,17 @@ def _convert_tall(
         half = 1 if level == 0 else 2
         rows = slice((box[0] - top) // half, (box[0] - top + height) // half)
         columns = slice((box[1] - left) // half, (box[1] - left + width) // half)
-        places = _pixels(target)[: len(frames) * height // half, : width // half]
+        places = pixels(target)[: len(frames) * height // half, : width // half]
         for frame, place in zip(
             frames, places.reshape(len(frames), height // half, -1), strict=True
         ):
-            place[:] = _pixels(frame.planes[level])[rows, columns]
-    rgb = reformatter.reformat(tall, format="rgb24", interpolation=Interpolation.BICUBIC, threads=1)
-    images = rgb.to_ndarray().reshape(len(frames), height, width, 3)
+            place[:] = pixels(frame.planes[level])[rows, columns]
+    size = (tall.height, tall.width)
+    images = _convert(tall, reformatter, size, Interpolation.BICUBIC)
+    images = images.reshape(len(frames), height, width, 3)
     return images[:, top : top + box[2], left : left + box[3]]
 
 
-def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
+def pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
     """A plane's bytes, not copied: uint8 (rows, bytes a row), padding included."""
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)

@@ -83,6 +83,18 @@ def test_clips_and_their_copies() -> None:
     assert np.array_equal(sheet, picture.contact_sheet(clips[::-1], "flow"))
 
 
+def test_the_codec_is_a_choice_of_params_and_copies_have_their_source_s() -> None:
+    clip = make_clip("a")
+    copies = copies_of(clip, "hflip", "noise")
+    build.build([clip], copies, config(), "one", workers=1)
+    computed, derived = build.build([clip], copies, config(codec="h264"), "two", workers=1)
+    assert (computed.computed, derived.computed) == (1, 2)
+    for name in ("a", "a__hflip", "a__noise"):
+        one, two = (FlowReader(f"{folder}/{name}.mkv") for folder in ("one", "two"))
+        assert (one.codec, two.codec) == ("ffv1", "h264")
+        assert np.array_equal(one.read(range(FRAMES - 1)), two.read(range(FRAMES - 1)))
+
+
 def test_what_computes_the_flow_is_in_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     clips = [make_clip("a")]
     build.build(clips, copies_of(clips[0], "hflip"), config(), "flow", workers=1)

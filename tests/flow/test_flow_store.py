@@ -21,6 +21,14 @@ from dancestyle.video.writer import write_clip
 from tests.flow import known
 
 floats = st.floats(-50, 50, width=32)
+CODECS: tuple[store.Codec, ...] = ("ffv1", "h264")
+
+
+@pytest.fixture(params=CODECS)
+def codec(request: pytest.FixtureRequest) -> store.Codec:
+    """Every codec keeps the same promises."""
+    found: store.Codec = request.param
+    return found
 
 
 def fields(count: int = 10, height: int = 20, width: int = 30) -> np.ndarray:
@@ -40,18 +48,19 @@ def test_codes(field: np.ndarray, bound: float) -> None:
         assert np.array_equal(twice, codes)
 
 
-def test_zero_is_exactly_zero(tmp_path: Path) -> None:
-    store.write(tmp_path / "a.mkv", np.zeros((3, 16, 24, 2), np.float32))
+def test_zero_is_exactly_zero(tmp_path: Path, codec: store.Codec) -> None:
+    store.write(tmp_path / "a.mkv", np.zeros((3, 16, 24, 2), np.float32), codec=codec)
     assert not FlowReader(tmp_path / "a.mkv").read([0, 1, 2]).any()
     assert not FlowReader(tmp_path / "a.mkv").read([1], size=(7, 9)).any()
     assert store.decode(store.encode(np.float32([np.nan]))) == 0
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_what_is_written_is_read(tmp_path: Path, codec: store.Codec) -> None:
     path = tmp_path / "a.mkv"
-    assert store.write(path, fields(), bound=8) == 10
+    assert store.write(path, fields(), 8, codec) == 10
     with FlowReader(path) as reader:
         assert (reader.fields, reader.height, reader.width, reader.bound) == (10, 20, 30, 8.0)
+        assert reader.codec == codec
         found = reader.read(range(10))
         assert found.shape == (10, 20, 30, 2) and found.dtype == np.float32
         assert np.abs(found - fields().clip(-8, 8)).max() <= 8 / 254 * 1.0001
@@ -59,9 +68,9 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         assert np.allclose(small[0], methods.resize(found[4], (10, 15)))
 
 
-def test_same_fields_same_bytes(tmp_path: Path) -> None:
+def test_same_fields_same_bytes(tmp_path: Path, codec: store.Codec) -> None:
     for name in ("a.mkv", "b.mkv"):
-        store.write(tmp_path / name, iter(fields()))
+        store.write(tmp_path / name, iter(fields()), codec=codec)
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
 
 
@@ -81,9 +90,18 @@ class Counting:
         return packet.decode()
 
 
-def test_random_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [(2, 2), (17, 33), (64, 20)])
+def test_any_size_and_threads(tmp_path: Path, codec: store.Codec, size: tuple[int, int]) -> None:
+    codes = store.encode(fields(5, *size))
+    store.write_codes(tmp_path / "a.mkv", codes, 20.0, codec)
+    for threads in (1, 2):
+        with FlowReader(tmp_path / "a.mkv", threads) as reader:
+            assert np.array_equal(reader.read_codes(range(5)), codes)
+
+
+def test_random_access(tmp_path: Path, codec: store.Codec, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.mkv"
-    store.write(path, fields(120))
+    store.write(path, fields(120), codec=codec)
     reader = FlowReader(path)
     whole = reader.read_codes(range(120))
     assert np.array_equal(whole, store.encode(fields(120)))
@@ -100,8 +118,8 @@ def test_random_access(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(again.read_codes([7]), whole[[7]])
 
 
-def test_mirrored_files(tmp_path: Path) -> None:
-    store.write(tmp_path / "a.mkv", fields())
+def test_mirrored_files(tmp_path: Path, codec: store.Codec) -> None:
+    store.write(tmp_path / "a.mkv", fields(), codec=codec)
     field = FlowReader(tmp_path / "a.mkv").read(range(10))
     store.mirror(tmp_path / "a.mkv", tmp_path / "h.mkv", "hflip")
     assert np.array_equal(
@@ -143,9 +161,9 @@ def test_wrong_input(tmp_path: Path) -> None:
     assert len(decode(tmp_path / "a.mp4")) == 3
 
 
-def test_a_truncated_file(tmp_path: Path) -> None:
+def test_a_truncated_file(tmp_path: Path, codec: store.Codec) -> None:
     path = tmp_path / "a.mkv"
-    store.write(path, fields(60))
+    store.write(path, fields(60), codec=codec)
     path.write_bytes(path.read_bytes()[:20_000])
     reader = FlowReader(path)
     assert np.array_equal(reader.read_codes([0]), store.encode(fields(60)[:1]))

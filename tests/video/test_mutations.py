@@ -60,7 +60,7 @@ def read_mutation(job: Job) -> str:
     with os.fdopen(descriptor, "wb") as file:
         file.write(mutate(Path(source).read_bytes(), rng))
     try:
-        if source.endswith("flow.mkv"):
+        if Path(source).name.startswith("flow"):
             with store.FlowReader(name) as flow:
                 frames = flow.read(range(max(1, min(flow.fields, 40))))
         elif seed % 3 == 0 and source.endswith("clip.mp4"):
@@ -82,11 +82,14 @@ def read_mutation(job: Job) -> str:
 def sources(folder: Path) -> list[Path]:
     frames = np.stack([make.picture(i) for i in range(50)])
     write_clip(folder / "clip.mp4", frames)
-    store.write(folder / "flow.mkv", np.random.default_rng(0).normal(0, 3, (20, 24, 32, 2)))
+    fields = np.random.default_rng(0).normal(0, 3, (20, 24, 32, 2))
+    store.write(folder / "flow.mkv", fields)
+    store.write(folder / "flow_h264.mkv", fields, codec="h264")
     make.rotate(make.write(folder / "rotated.mov", 40), 90)
     return [
         folder / "clip.mp4",
         folder / "flow.mkv",
+        folder / "flow_h264.mkv",
         folder / "rotated.mov",
         make.write(folder / "b.mkv", 40, Fraction(30000, 1001), audio=True),
         make.write(folder / "vp9.webm", 30, codec="libvpx-vp9"),

@@ -5,13 +5,17 @@ import pickle
 import resource
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
 from dancestyle.video import source
-from dancestyle.video.reader import VideoError, decode
+from dancestyle.video.reader import ClipReader, VideoError, decode
 from dancestyle.video.source import Source
+from dancestyle.video.writer import write_clip
 from tests.video import make
 
 
@@ -76,7 +80,7 @@ def test_frames_that_nobody_needs_are_dropped_on_the_way(
     assert np.array_equal(decode(path, start=start, end=start + 0.48), whole[first:last])
     quick = len(decoded)
     decoded.clear()
-    monkeypatch.setattr(Source, "_hurry", lambda self, wanted: self._packets())
+    monkeypatch.setattr(Source, "_hurry", lambda self, wanted: self.packets())
     assert np.array_equal(decode(path, start=start, end=start + 0.48), whole[first:last])
     assert quick <= len(decoded) - 4
 
@@ -280,6 +284,44 @@ def test_memory_stays_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     with pytest.raises(VideoError, match="too many pixels"):
         decode(path)
     assert len(decode(path, short_side=16)) == 30
+
+
+@pytest.mark.parametrize(
+    "error", [av.error.PermissionError(1, "Operation not permitted"), OverflowError("too large")]
+)
+def test_a_clip_in_which_nothing_can_be_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A damaged table of frames: FFmpeg says no in words of its own."""
+
+    def seek(*_: object, **__: object) -> None:
+        raise error
+
+    write_clip(tmp_path / "clip.mp4", [make.picture(0)] * 40)
+    with ClipReader(tmp_path / "clip.mp4") as clip:
+        monkeypatch.setattr(clip, "_container", SimpleNamespace(seek=seek))
+        clip._next = 30
+        with pytest.raises(VideoError, match=r"clip\.mp4: damaged: no way to frame"):
+            clip.read([3])
+
+
+@pytest.mark.parametrize("tag", ["colorspace", "color_primaries", "color_trc"])
+@pytest.mark.parametrize("value", [3, 65, 243])
+def test_colours_that_nobody_knows_are_taken_for_the_usual(tag: str, value: int) -> None:
+    """Reserved numbers, in a damaged file or one of an odd camera."""
+    rng = np.random.default_rng(0)
+    planes = rng.integers(0, 255, (96, 64), np.uint8)
+
+    def frame(odd: bool) -> av.VideoFrame:
+        made = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        if odd:
+            setattr(made, tag, value)
+        return made
+
+    usual = source.to_rgb(frame(False), VideoReformatter())
+    assert np.array_equal(source.to_rgb(frame(True), VideoReformatter()), usual)
+    both = source.rgb_batch([frame(True), frame(True)], VideoReformatter())
+    assert np.array_equal(both, [usual, usual])
 
 
 def test_wrong_arguments() -> None:
