@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import av
 import cv2
@@ -25,7 +25,7 @@ import numpy as np
 
 from benchmarks import material, record
 from dancestyle.flow import methods, store
-from dancestyle.video.reader import decode
+from dancestyle.video.reader import ClipReader, decode
 from dancestyle.video.writer import write_clip
 from tests.flow import known
 
@@ -99,17 +99,14 @@ def on_film(video: str, seconds: float, pairs: int, more: list[tuple[str, str, d
     return [record.table([what, "difference after warping"], rows)]
 
 
-def as_store(**options: str) -> Callable[[Path, Codes], tuple[float, float]]:
-    """Our format, or FFV1 with other options; seconds to write and to read."""
+def as_store(codec: store.Codec) -> Callable[[Path, Codes], tuple[float, float]]:
+    """Our own files; seconds to write and to read."""
 
     def measure(path: Path, codes: Codes) -> tuple[float, float]:
-        written = timed(lambda: store.write_codes(path, codes, 20.0))
+        written = timed(lambda: store.write_codes(path, codes, 20.0, codec))
         return written, timed(lambda: list(store.FlowReader(path).read_codes(range(len(codes)))))
 
-    def measure_other(path: Path, codes: Codes) -> tuple[float, float]:
-        return as_video("ffv1", **options)(path, codes)
-
-    return measure_other if options else measure
+    return measure
 
 
 def as_video(codec: str, **options: str) -> Callable[[Path, Codes], tuple[float, float]]:
@@ -188,14 +185,11 @@ def as_zlib(path: Path, codes: Codes) -> tuple[float, float]:
 
 
 FORMATS: list[tuple[str, Callable[[Path, Codes], tuple[float, float]]]] = [
-    ("FFV1, range coder (ours)", as_store()),
-    ("FFV1, Rice coder", as_store(level="3", coder="rice", slicecrc="0")),
+    ("FFV1, range coder (`codec: ffv1`)", as_store("ffv1")),
+    ("H.264 lossless, CAVLC, intra (`codec: h264`)", as_store("h264")),
+    ("FFV1, Rice coder", as_video("ffv1", level="3", coder="rice", slicecrc="0")),
     ("H.264 lossless, GOP 16", as_video("libx264", qp="0", preset="medium", g="16", bf="0")),
     ("H.264 lossless, ultrafast, intra", as_video("libx264", qp="0", preset="ultrafast", g="1")),
-    (
-        "H.264 lossless, CAVLC, intra",
-        as_video("libx264", qp="0", preset="medium", g="1", **{"x264-params": "cabac=0"}),
-    ),
     ("H.264 CRF 8, GOP 16", as_video("libx264", crf="8", preset="medium", g="16", bf="0")),
     ("H.264 CRF 12, GOP 16", as_video("libx264", crf="12", preset="medium", g="16", bf="0")),
     ("HEVC lossless, GOP 16", as_hevc(lossless="1")),
@@ -254,9 +248,7 @@ def storage(video: str | None, seconds: float, name: str = "dis") -> list[str]:
                     f"{error_of(path, title, codes):.3f}",
                 ]
             )
-        clip = Path(folder) / "clip.mp4"
-        write_clip(clip, frames, fps=material.FPS)
-        seen = 1000 * timed(lambda: decode(str(clip))) / len(frames)
+        beside = snippets(Path(folder), frames, codes)
         still = Path(folder) / "still.mkv"
         store.write(still, np.zeros((3, height, width, 2), np.float32))
         zero = np.abs(store.FlowReader(still).read(range(3))).max()
@@ -268,8 +260,38 @@ def storage(video: str | None, seconds: float, name: str = "dis") -> list[str]:
     what = Path(video).name if video else "the sample's dancers"
     header = [f"{count} fields {width}x{height} of {what}, {name}", "MB", "ms to write a field"]
     header += ["ms to read", "mean error, pixels"]
-    beside = f"A frame of the clip itself, from its normalised file to RGB: {seen:.2f} ms."
     return [record.table(header, rows), beside, "\n".join(claims)]
+
+
+def snippets(folder: Path, frames: np.ndarray, codes: Codes, length: int = 64) -> str:
+    """A sentence: the milliseconds to open a file and read a random snippet, of frames and of flow."""
+    clip = folder / "clip.mp4"
+    write_clip(clip, frames, fps=material.FPS)
+    length = min(length, len(codes) - 1)
+    starts = np.random.default_rng(0).integers(0, len(codes) - length, 12)
+    readers: dict[str, Callable[[range], Any]] = {"frames": lambda wanted: _frames(clip, wanted)}
+    for codec in get_args(store.Codec):
+        path = folder / f"{codec}.mkv"
+        store.write_codes(path, codes, 20.0, codec)
+        readers[f"fields by `{codec}`"] = lambda wanted, path=path: _fields(path, wanted)
+    taken = {
+        title: 1000
+        * timed(lambda read=read: [read(range(at, at + length)) for at in starts])
+        / len(starts)
+        for title, read in readers.items()
+    }
+    words = ", ".join(f"{title} {ms:.0f} ms" for title, ms in taken.items())
+    return f"Opening a file and reading a random snippet of {length}: {words}."
+
+
+def _frames(path: Path, wanted: range) -> np.ndarray:
+    with ClipReader(path) as reader:
+        return reader.read(wanted)
+
+
+def _fields(path: Path, wanted: range) -> np.ndarray:
+    with store.FlowReader(path) as reader:
+        return reader.read_codes(wanted)
 
 
 def main() -> None:
