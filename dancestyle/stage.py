@@ -37,7 +37,7 @@ def run(name: str, main: Callable[[], None]) -> None:
     except (ValueError, RuntimeError) as error:
         if not type(error).__module__.startswith("dancestyle"):
             raise
-        sys.exit(f"{name}: {error}")
+        sys.exit(f"{name}: {error}{_help(error)}")
     except OSError as error:
         sentence = _sentence(name, error)
         if sentence is None:
@@ -77,6 +77,13 @@ def run_one(
         main(given[0])
 
     run("@".join([name, *given[:1]]), checked)
+
+
+def _help(error: Exception) -> str:
+    """What to do about a clip, or its flow, that a table names and that is not there."""
+    if getattr(error, "reason", "") != "file not found":
+        return ""
+    return "; `dvc checkout` or `dvc pull` brings back what a stage has made, `dvc repro` makes it"
 
 
 def _sentence(name: str, error: OSError) -> str | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from dancestyle import params, stage
+from dancestyle.video.errors import VideoError
 
 
 @pytest.fixture(autouse=True)
@@ -39,6 +40,10 @@ def test_a_log_of_something_else_is_written_anew(folder: Path) -> None:
          "split: data/x.csv: not found; `dvc repro split` makes what it needs first"),
         (PermissionError(errno.EACCES, "Permission denied", "data"), "split: data: Permission denied"),
         (NotADirectoryError(errno.ENOTDIR, "Not a directory", "a/b"), "split: a/b: Not a directory"),
+        (VideoError("data/flow/a.mkv", "file not found"),
+         "split: data/flow/a.mkv: file not found; `dvc checkout` or `dvc pull` brings back what a "
+         "stage has made, `dvc repro` makes it"),
+        (VideoError("data/flow/a.mkv", "no flow file"), "split: data/flow/a.mkv: no flow file"),
         (OSError(errno.ENOSPC, "No space left on device"),
          "split: the disk is full; free some space and run the same command again"),
     ],
