@@ -104,7 +104,12 @@ def read(root: str, class_map: Mapping[str, str | None], fps: float = 25.0) -> F
     if rgb is None:
         raise SourceError(f"{_KEY}: root: no folder {Path(root) / 'rgb'}; correct the path")
     taken: dict[str, str] = {}
-    for folder in sorted(path for path in rgb.iterdir() if path.is_dir()):
+    for folder in sorted(rgb.iterdir()):
+        if not folder.is_dir():
+            if not folder.name.startswith("."):
+                reason = "a file beside the folders of the classes"
+                found.rejected.append(Rejected(NAME, printable(folder), "", reason))
+            continue
         name = normalise(folder.name)
         groups = _groups(folder, name, found)
         for clip_id, frames in sorted(groups.items()):
@@ -157,8 +162,12 @@ def _groups(folder: Path, label: str, found: Found) -> dict[str, dict[int, str]]
     """clip id -> frame number -> file name."""
     groups: dict[str, dict[int, str]] = defaultdict(dict)
     for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            continue
         stem = split_suffix(path.name, IMAGE_SUFFIXES)
-        if stem is None or path.name.startswith("."):
+        if stem is None or path.is_dir():
+            reason = "a folder among the frames" if path.is_dir() else "no picture by its suffix"
+            found.rejected.append(Rejected(NAME, printable(path), label, reason))
             continue
         parsed = parse_stem(stem)
         if parsed is None or printable(stem) != stem:

@@ -63,6 +63,21 @@ def test_frames_become_clips(tmp_path: Path, nested: str) -> None:
     }
 
 
+def test_what_is_no_frame_is_listed(tmp_path: Path) -> None:
+    folder = tmp_path / "rgb/tango"
+    (folder / "more_001_0001.jpg").mkdir(parents=True)
+    for name in ("aaaaaaaaaaa_001_0001.jpg", "notes.txt", "thumb.jpg", ".hidden", "../list.csv"):
+        (folder / name).touch()
+    found = lets_dance.read(str(tmp_path), LETS_DANCE_TO_STYLE)
+    assert [clip.frames for clip in found.clips] == [("aaaaaaaaaaa_001_0001.jpg",)]
+    assert {Path(row.path_or_id).name: (row.label, row.reason) for row in found.rejected} == {
+        "list.csv": ("", "a file beside the folders of the classes"),
+        "more_001_0001.jpg": ("tango", "a folder among the frames"),
+        "notes.txt": ("tango", "no picture by its suffix"),
+        "thumb.jpg": ("tango", "file name is not <youtube id>_<start>_<frame>"),
+    }
+
+
 def test_a_clip_in_two_classes_is_taken_once(tmp_path: Path) -> None:
     put(tmp_path / "rgb/swing/aaaaaaaaaaa_001_0001.jpg")
     put(tmp_path / "rgb/tap/aaaaaaaaaaa_001_0001.jpg")
