@@ -22,9 +22,8 @@ from typing import Any
 import yaml
 
 from benchmarks import record, seeds
-from dancestyle import clips, params
+from dancestyle import clips, labels, params
 from dancestyle.evaluation import models
-from dancestyle.labels import labels_of
 
 RUNS = record.RESULTS / "ablations.json"
 PLAIN = {"smallest_crop": 1.0, "mirror": 0.0, "jitter": 0.0}
@@ -112,8 +111,8 @@ def score(clone: Path, question: Question, content: dict[str, Any], seed: int) -
 def score_here(file: str) -> float:
     """Top-1 of a model file on the test split of the project in this folder, seen as evaluate does."""
     how = models.Views.of(params.load("evaluate"), params.load("machine").precision)
-    labels = labels_of(clips.read("data/dataset/clips.csv"))
-    found = models.predict(file, clips.read("data/splits/test.csv"), labels, how)
+    names = labels.read("data/dataset/labels.txt")
+    found = models.predict(file, clips.read("data/splits/test.csv"), names, how)
     return float(found.correct.mean())
 
 

@@ -14,8 +14,7 @@ from pathlib import Path
 from dancestyle import files
 
 FOLDER = Path("data/content")
-SUFFIX = ".sha256"
-_LINE = re.compile(r"([0-9a-f]{64})  (.+)")
+_LINE = re.compile(r"([0-9a-f]{64})  (.+)", re.DOTALL)
 
 
 class ContentError(ValueError):
@@ -33,7 +32,7 @@ def write(
         wanted: the files to list; by default all.
 
     Raises:
-        ContentError: there is no digest of a wanted file.
+        ContentError: there is no digest of a wanted file, or a name has several lines.
     """
     names = sorted(digests if wanted is None else set(wanted))
     absent = [name for name in names if name not in digests]
@@ -42,6 +41,9 @@ def write(
             f"{path}: nothing is known of the content of {absent[0]}"
             f"{f' and {len(absent) - 1} more' if absent[1:] else ''}; run the stage that makes it"
         )
+    broken = [name for name in names if "\n" in name or "\r" in name]
+    if broken:
+        raise ContentError(f"{path}: {broken[0]!r} has a line end in its name; rename the file")
     files.write_text(path, "".join(f"{digests[name]}  {name}\n" for name in names))
 
 
@@ -54,7 +56,8 @@ def read(path: Path | str) -> dict[str, str]:
     if not Path(path).is_file():
         raise ContentError(f"{path}: not found; run the stage that writes it first")
     found: dict[str, str] = {}
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    lines = Path(path).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    for number, line in enumerate(lines if lines != [""] else [], start=1):
         match = _LINE.fullmatch(line)
         if match is None:
             raise ContentError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import io
+import re
 import tokenize
 from pathlib import Path
 
@@ -16,6 +17,10 @@ _SILENT = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     | {tokenize.ENDMARKER}
 )
+
+
+_READS_REMARKS = re.compile(r"__doc__|getdoc|getsource|use_attribute_docstrings")
+"""What a source names that reads docstrings when it runs: its own then count."""
 
 
 class CodeError(ValueError):
@@ -29,7 +34,7 @@ def tree(path: Path) -> ast.Module:
         CodeError: it is no Python.
     """
     try:
-        return ast.parse(path.read_text(encoding="utf-8"))
+        return ast.parse(_text(path))
     except (SyntaxError, ValueError) as error:
         raise _not_python(str(path), error) from None
 
@@ -40,15 +45,15 @@ def digest(path: Path) -> str:
     Raises:
         CodeError: it is no Python.
     """
-    return hashlib.sha256(of(path.read_text(encoding="utf-8"), str(path)).encode()).hexdigest()
+    return hashlib.sha256(of(_text(path), str(path)).encode()).hexdigest()
 
 
 def of(source: str, name: str = "<source>") -> str:
     """The lines of a source that say something, without what they say to readers alone.
 
     Only places are taken from Python's own tools, so all versions of Python find the same. Strings
-    that stand alone go too, since attributes are explained by such; but where the source names
-    ``__doc__`` it reads them itself, and they stay.
+    that stand alone go too, since attributes are explained by such; but where the source reads
+    docstrings itself (:data:`_READS_REMARKS`), they stay.
 
     >>> of('# Why.\\nx = 1  # how many\\n\\n\\"\\"\\"Of things.\\"\\"\\"\\ny = "# no remark"\\n')
     'x = 1\\ny = "# no remark"\\n'
@@ -59,7 +64,7 @@ def of(source: str, name: str = "<source>") -> str:
     source = source.replace("\r\n", "\n").replace("\r", "\n")
     lines = io.StringIO(source).readlines()
     try:
-        remarks = {} if "__doc__" in source else _remarks(ast.parse(source), lines)
+        remarks = {} if _READS_REMARKS.search(source) else _remarks(ast.parse(source), lines)
         tokens = list(tokenize.generate_tokens(io.StringIO(source).readline))
     except (SyntaxError, tokenize.TokenError, ValueError) as error:
         raise _not_python(name, error) from None
@@ -80,6 +85,13 @@ def of(source: str, name: str = "<source>") -> str:
         for number in sorted(told)
         if number <= len(lines)
     )
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise _not_python(str(path), error) from None
 
 
 def _not_python(name: str, error: Exception) -> CodeError:

@@ -14,6 +14,7 @@ from pathlib import Path
 from dancestyle import essence
 
 PACKAGES = ("dancestyle", "stages")
+_FOR_TYPES = ("TYPE_CHECKING", "typing.TYPE_CHECKING")
 
 
 def module_file(name: str) -> Path | None:
@@ -25,26 +26,31 @@ def module_file(name: str) -> Path | None:
     return None
 
 
-def _type_checking(node: ast.AST) -> bool:
-    return isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
-
-
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
-    for child in ast.iter_child_nodes(node):
-        if not _type_checking(child):
-            yield child
-            yield from _walk(child)
+    """All below a node, but for what is only there for type checks."""
+    checks = isinstance(node, ast.If) and ast.unparse(node.test) in _FOR_TYPES
+    for child in node.orelse if checks and isinstance(node, ast.If) else ast.iter_child_nodes(node):
+        yield child
+        yield from _walk(child)
 
 
 @cache
 def direct_imports(path: Path) -> frozenset[Path]:
-    """Files of the project modules that a file imports, wherever in it, packages included."""
+    """Files of the project modules that a file imports, wherever in it, packages included.
+
+    Raises:
+        CodeError: it is no Python, or an import is a relative one.
+    """
     found: set[Path] = set()
     for node in _walk(essence.tree(path)):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+        elif isinstance(node, ast.ImportFrom):
+            if node.level or not node.module:
+                raise essence.CodeError(
+                    f"{path}: line {node.lineno}: a relative import; name the module in full"
+                )
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
         for name in names:
             if name.split(".")[0] in PACKAGES:

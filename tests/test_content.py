@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dancestyle import content
 
 DIGEST = hashlib.sha256(b"x").hexdigest()
-NAMES = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), min_size=1)
+NAMES = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\r"), min_size=1)
 
 
 @given(names=st.sets(NAMES))
@@ -43,6 +43,12 @@ def test_a_line_of_another_format_is_named(tmp_path: Path, line: str) -> None:
     path.write_text(f"{DIGEST}  a\n{line}\n")
     with pytest.raises(content.ContentError, match=r"bad\.sha256: line 2: must be a SHA-256"):
         content.read(path)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\r"])
+def test_a_name_of_several_lines_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(content.ContentError, match="has a line end in its name"):
+        content.write(tmp_path / "all.sha256", {name: DIGEST})
 
 
 def test_a_list_that_is_not_there(tmp_path: Path) -> None:

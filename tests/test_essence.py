@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import io
+import re
 import tokenize
 from pathlib import Path
 
@@ -130,9 +132,22 @@ def test_code_beside_a_string_stays(source: str) -> None:
     assert essence.of(source) == source
 
 
-def test_docstrings_that_the_code_reads_stay() -> None:
-    source = '"""Told to whoever asks."""\nprint(__doc__)\n'
+@pytest.mark.parametrize(
+    "line", ["print(__doc__)", "inspect.getdoc(f)", "Config(use_attribute_docstrings=True)"]
+)
+def test_docstrings_that_the_code_reads_stay(line: str) -> None:
+    source = f'"""Told to whoever asks."""\n{line}\n'
     assert essence.of(source) == source
+
+
+def test_nobody_reads_the_docstrings_of_others() -> None:
+    """They would be missed; commands show their own."""
+    own = re.compile(r"description=__doc__(\.split\(.*?\)\[0\])?")
+    for folder in ("dancestyle", "stages"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.name != "essence.py":
+                rest = own.sub("", path.read_text(encoding="utf-8"))
+                assert not re.search("__doc__|getdoc|getsource|attribute_docstrings", rest), path
 
 
 def test_letters_of_several_bytes_do_not_move_the_places() -> None:
@@ -147,6 +162,16 @@ def test_what_is_no_python_is_named(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     for ask in (essence.digest, essence.tree):
         with pytest.raises(essence.CodeError, match=r"broken\.py: line .*: not Python: "):
+            ask(path)
+
+
+def test_other_encodings(tmp_path: Path) -> None:
+    path = tmp_path / "module.py"
+    path.write_bytes("\ufeffx = 'é'\n".encode())
+    assert essence.digest(path) == hashlib.sha256("x = 'é'\n".encode()).hexdigest()
+    path.write_bytes("x = 'é'\n".encode("latin-1"))
+    for ask in (essence.digest, essence.tree):
+        with pytest.raises(essence.CodeError, match=r"module\.py: .*not Python"):
             ask(path)
 
 

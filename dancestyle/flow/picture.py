@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from dancestyle.clips import Clip
-from dancestyle.flow.store import FlowReader
+from dancestyle.flow.store import FlowReader, path_of
 from dancestyle.video.reader import ClipReader, resize
 
 TILE = (96, 128)
@@ -48,7 +48,7 @@ def contact_sheet(clips: Sequence[Clip], flow_dir: Path | str) -> np.ndarray:
     """
     chosen: dict[str, Clip] = {}
     for clip in sorted(clips, key=lambda clip: clip.clip_id):
-        if clip.label not in chosen and (Path(flow_dir) / f"{clip.clip_id}.mkv").exists():
+        if clip.label not in chosen and path_of(clip.clip_id, flow_dir).exists():
             chosen[clip.label] = clip
     tiles = [_tile(chosen[label], flow_dir) for label in sorted(chosen)]
     legend = _blank()
@@ -69,7 +69,7 @@ def jpeg(image: np.ndarray, quality: int = 85) -> bytes:
 
 
 def _tile(clip: Clip, flow_dir: Path | str) -> np.ndarray:
-    with FlowReader(Path(flow_dir) / f"{clip.clip_id}.mkv") as reader:
+    with FlowReader(path_of(clip.clip_id, flow_dir)) as reader:
         fields = reader.read(range(reader.fields))
     index = int(np.linalg.norm(fields, axis=-1).mean((1, 2)).argmax())
     with ClipReader(clip.path) as video:

@@ -107,8 +107,8 @@ def read(root: str, class_map: Mapping[str, str | None], fps: float = 25.0) -> F
     for folder in sorted(rgb.iterdir()):
         if not folder.is_dir():
             if not folder.name.startswith("."):
-                reason = "a file beside the folders of the classes"
-                found.rejected.append(Rejected(NAME, printable(folder), "", reason))
+                stray = "a file beside the folders of the classes"
+                found.rejected.append(Rejected(NAME, printable(folder), "", stray))
             continue
         name = normalise(folder.name)
         groups = _groups(folder, name, found)

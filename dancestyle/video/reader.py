@@ -201,7 +201,8 @@ class ClipReader:
                 f"{self.frames - 1}"
             )
         frames = (self._frame(index) for index in wanted)
-        images = rgb_batch(frames, source.reformatter, box)
+        with source.colours():
+            images = rgb_batch(frames, source.reformatter, box)
         if size and images.shape[1:3] != size:
             images = np.stack([resize(image, size) for image in images])
         if len(wanted) == len(indices) and np.array_equal(wanted, indices):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -218,11 +219,17 @@ class Source:
                 size = upright_size(frame)
                 size = target_size(self.path, *size, short_side) if short_side else size
             check_memory(self.path, len(images) + count, size)
-            try:
+            with self.colours():
                 images.extend([to_rgb(frame, self.reformatter, size)] * count)
-            except av.FFmpegError as error:
-                raise VideoError(self.path, f"no way to its colours: {error}") from None
         return images
+
+    @contextmanager
+    def colours(self) -> Iterator[None]:
+        """Around a conversion of frames to RGB: what FFmpeg cannot convert is a ``VideoError``."""
+        try:
+            yield
+        except av.FFmpegError as error:
+            raise VideoError(self.path, f"no way to its colours: {error}") from None
 
 
 class Clock:

@@ -39,7 +39,8 @@ def frames(
             size = size or even_size(*upright_size(frame), short_side)
             if size[0] * size[1] > MAX_BYTES >> 10:
                 raise VideoError(path, f"frames of {size[1]}x{size[0]} are too large")
-            image = to_rgb(frame, source.reformatter, size)
+            with source.colours():
+                image = to_rgb(frame, source.reformatter, size)
             for _ in range(count):
                 yield image
             given += count

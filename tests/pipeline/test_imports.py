@@ -205,6 +205,28 @@ def test_another_remark_does_not(project: Path) -> None:
     assert note() == before
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("if TYPE_CHECKING:\n    import dancestyle.steam\n", False),
+        ("import typing\nif typing.TYPE_CHECKING:\n    import dancestyle.steam\n", False),
+        ("if TYPE_CHECKING:\n    pass\nelse:\n    import dancestyle.steam\n", True),
+        ("if not TYPE_CHECKING:\n    import dancestyle.steam\n", True),
+        ("try:\n    pass\nfinally:\n    import dancestyle.steam\n", True),
+    ],
+)
+def test_imports_for_type_checks_alone(project: Path, text: str, found: bool) -> None:
+    Path("dancestyle/pot.py").write_text(text)
+    assert ("steam" in note()) is found
+
+
+def test_a_relative_import_is_a_sentence(project: Path) -> None:
+    Path("dancestyle/pot.py").write_text("\nfrom . import water\n")
+    imports.direct_imports.cache_clear()
+    with pytest.raises(SystemExit, match=r"pot\.py: line 2: a relative import; name the module"):
+        stage.run("code", code.main)
+
+
 def test_a_module_that_is_no_python_is_a_sentence(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

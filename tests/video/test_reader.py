@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import pickle
 import resource
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from dancestyle.video import source
+from dancestyle.video import source, stream
 from dancestyle.video.reader import ClipReader, VideoError, decode
 from dancestyle.video.source import Source
 from dancestyle.video.writer import write_clip
@@ -322,6 +323,29 @@ def test_colours_that_nobody_knows_are_taken_for_the_usual(tag: str, value: int)
     assert np.array_equal(source.to_rgb(frame(True), VideoReformatter()), usual)
     both = source.rgb_batch([frame(True), frame(True)], VideoReformatter())
     assert np.array_equal(both, [usual, usual])
+
+
+def test_colours_that_cannot_be_had_are_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def convert(*_: object) -> None:
+        raise av.error.NotImplementedError(38, "Function not implemented")
+
+    path = write_clip_of(tmp_path / "clip.mp4")
+    monkeypatch.setattr(source, "_convert", convert)
+    reads: list[Callable[[], object]] = [
+        lambda: decode(path),
+        lambda: ClipReader(path).read([0]),
+        lambda: list(stream.frames(path, 25, 32, 10)),
+    ]
+    for read in reads:
+        with pytest.raises(VideoError, match=r"clip\.mp4: no way to its colours"):
+            read()
+
+
+def write_clip_of(path: Path) -> Path:
+    write_clip(path, [make.picture(0)] * 3)
+    return path
 
 
 def test_wrong_arguments() -> None:
