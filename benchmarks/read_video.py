@@ -8,7 +8,9 @@ of the peers that are there, and as the floor decoding alone, from the keyframe 
 FOLDER is a checkout of MMAction2, whose own transforms then run (they need decord, mmengine and
 mmcv or mmcv-lite 2.1): DecordInit, SampleFrames, DecordDecode, Resize, CenterCrop, FormatShape.
 torchcodec is measured if it can be imported. ``--original`` takes a file of one's own in place of
-the 340 x 256 one. Every reader decodes by one thread, since training has a process for every core.
+the 340 x 256 one. Every reader decodes by one thread, since training has a process for every core, and
+has a process of its own: what one frees would be what the next one finds. Ours keeps the memory that it
+frees, as the process of training does; the peers' are as they are shipped.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,8 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks import material, record
+from benchmarks import material, record, turns
+from dancestyle.training import heap
 from dancestyle.video.reader import ClipReader, decode
 from dancestyle.video.transforms import rgb_tensor, view_box
 from dancestyle.video.writer import write_clip
@@ -161,20 +163,28 @@ def make(folder: Path, original: str | None) -> dict[str, Path]:
     return files
 
 
-def measure(readers: dict[str, Reader], path: Path, repeats: int, limit: float) -> dict[str, float]:
-    """Snippets a second, the median of ``repeats`` places; the readers take turns at each place."""
-    rng = np.random.default_rng(0)
-    starts = [0, *rng.integers(0, material.FPS * SECONDS - FRAMES - 1, repeats)]
-    seconds: dict[str, list[float]] = {name: [] for name in readers}
-    begun = time.monotonic()
-    for start in starts:
-        if time.monotonic() - begun > limit and len(seconds["ours"]) > 3:
-            break
-        for name, read in readers.items():
-            before = time.perf_counter()
-            read(str(path), int(start))
-            seconds[name].append(time.perf_counter() - before)
-    return {name: 1 / float(np.median(times[1:])) for name, times in seconds.items()}
+def read_all(read: Reader, path: str, places: int) -> None:
+    """Read snippets at places that are spread evenly: the way from the keyframe before a place is most
+    of the time in some files."""
+    last = material.FPS * SECONDS - FRAMES - 1
+    for place in range(places):
+        read(path, round(last * (place + 0.5) / places))
+
+
+def readers_of(name: str, peers: dict[str, Reader]) -> dict[str, Reader]:
+    """The readers of a file, by their names."""
+    ours = ours_clip if name.startswith("clip") else ours_original
+    return {"floor: decoding alone": floor, "ours": ours, **peers}
+
+
+def serve(reader: str, name: str, path: str, places: int, peers: dict[str, Reader]) -> None:
+    """One reader's process."""
+    if reader == "ours":
+        heap.keep()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    read = readers_of(name, peers)[reader]
+    turns.serve(lambda: lambda: read_all(read, path, places))
 
 
 def main() -> None:
@@ -185,21 +195,27 @@ def main() -> None:
     parser.add_argument(
         "--folder", metavar="FOLDER", help="keep the files that are made, for again"
     )
-    parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--limit", type=float, default=600, help="seconds for each file, about")
+    parser.add_argument("--places", type=int, default=6, help="snippets of each file")
+    parser.add_argument("--rounds", type=int, default=5, help="turns of each reader; medians count")
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
+    parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    cv2.setNumThreads(1)
     peers = {**mmaction2(arguments.mmaction2), **torchcodec()}
+    if arguments.serve:
+        serve(*arguments.serve, arguments.places, peers)
+        return
     rates: dict[str, dict[str, float]] = {}
+    again = ["--places", str(arguments.places)]
+    if arguments.mmaction2:
+        again += ["--mmaction2", arguments.mmaction2]
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(arguments.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
         for name, path in make(folder, arguments.original).items():
-            ours = ours_clip if name.startswith("clip") else ours_original
-            readers = {"floor: decoding alone": floor, "ours": ours, **peers}
-            rates[name] = measure(readers, path, arguments.repeats, arguments.limit)
+            start = [sys.executable, "-m", "benchmarks.read_video", *again, "--serve"]
+            commands = {one: [*start, one, name, str(path)] for one in readers_of(name, peers)}
+            found = turns.medians(commands, arguments.rounds)
+            rates[name] = {one: arguments.places / turn.seconds for one, turn in found.items()}
     rows = [
         [reader, *(f"{rates[name][reader]:.1f}" for name in rates)] for reader in rates["340x256"]
     ]
