@@ -16,6 +16,7 @@ frees, as the process of training does; the peers' are as they are shipped.
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -34,6 +35,8 @@ from dancestyle.video.writer import write_clip
 
 FRAMES, SIZE, SECONDS, SHORT = 64, 224, 10, 256
 GREY = (127.5, 127.5, 127.5)
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Steps of this share of a whole, taken modulo it, are spread evenly, however few they are."""
 
 Reader = Callable[[str, int], object]
 """Of a path and the index of the first frame: the snippet."""
@@ -164,17 +167,19 @@ def make(folder: Path, original: str | None) -> dict[str, Path]:
 
 
 def read_all(read: Reader, path: str, places: int) -> None:
-    """Read snippets at places that are spread evenly: the way from the keyframe before a place is most
-    of the time in some files."""
+    """Read snippets at places that are spread evenly, also between two keyframes: the way from the
+    keyframe before a place is most of the time in some files."""
     last = material.FPS * SECONDS - FRAMES - 1
-    for place in range(places):
-        read(path, round(last * (place + 0.5) / places))
+    for place in range(1, places + 1):
+        read(path, round(last * (place * GOLDEN % 1)))
 
 
 def readers_of(name: str, peers: dict[str, Reader]) -> dict[str, Reader]:
-    """The readers of a file, by their names."""
-    ours = ours_clip if name.startswith("clip") else ours_original
-    return {"floor: decoding alone": floor, "ours": ours, **peers}
+    """The readers of a file, by their names: torchcodec's for clips alone."""
+    readers = {"floor: decoding alone": floor, "ours": ours_original, **peers}
+    if name.startswith("clip"):
+        return readers | {"ours": ours_clip}
+    return {one: read for one, read in readers.items() if not one.startswith("torchcodec")}
 
 
 def serve(reader: str, name: str, path: str, places: int, peers: dict[str, Reader]) -> None:
@@ -195,7 +200,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", metavar="FOLDER", help="keep the files that are made, for again"
     )
-    parser.add_argument("--places", type=int, default=6, help="snippets of each file")
+    parser.add_argument("--places", type=int, default=7, help="snippets of each file")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each reader; medians count")
     parser.add_argument("--write", action="store_true", help="keep the result in the repository")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
@@ -217,7 +222,8 @@ def main() -> None:
             found = turns.medians(commands, arguments.rounds)
             rates[name] = {one: arguments.places / turn.seconds for one, turn in found.items()}
     rows = [
-        [reader, *(f"{rates[name][reader]:.1f}" for name in rates)] for reader in rates["340x256"]
+        [one, *(f"{rates[name][one]:.1f}" if one in rates[name] else "" for name in rates)]
+        for one in readers_of("clip", peers)
     ]
     parts = ["Snippets a second:", record.table(["reader", *rates], rows), claims(rates, peers)]
     packages = ["av", "torch", "torchcodec", "decord", "mmcv-lite"]
