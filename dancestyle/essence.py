@@ -17,8 +17,6 @@ _SILENT = frozenset(
     {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT}
     | {tokenize.ENDMARKER}
 )
-
-
 _READS_REMARKS = re.compile(r"__doc__|getdoc|getsource|use_attribute_docstrings")
 """What a source names that reads docstrings when it runs: its own then count."""
 

@@ -28,8 +28,10 @@ def module_file(name: str) -> Path | None:
 
 def _walk(node: ast.AST) -> Iterator[ast.AST]:
     """All below a node, but for what is only there for type checks."""
-    checks = isinstance(node, ast.If) and ast.unparse(node.test) in _FOR_TYPES
-    for child in node.orelse if checks and isinstance(node, ast.If) else ast.iter_child_nodes(node):
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) in _FOR_TYPES:
+        children = node.orelse
+    for child in children:
         yield child
         yield from _walk(child)
 
