@@ -216,11 +216,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(arguments.folder or temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, path in make(folder, arguments.original).items():
-            start = [sys.executable, "-m", "benchmarks.read_video", *again, "--serve"]
-            commands = {one: [*start, one, name, str(path)] for one in readers_of(name, peers)}
-            found = turns.medians(commands, arguments.rounds)
-            rates[name] = {one: arguments.places / turn.seconds for one, turn in found.items()}
+        files = make(folder, arguments.original)
+        start = [sys.executable, "-m", "benchmarks.read_video", *again, "--serve"]
+        commands = {  # of all files in one run: the speed of a machine changes within minutes
+            f"{one} | {name}": [*start, one, name, str(path)]
+            for name, path in files.items()
+            for one in readers_of(name, peers)
+        }
+        found = turns.medians(commands, arguments.rounds)
+        for name in files:
+            rates[name] = {
+                one: arguments.places / found[f"{one} | {name}"].seconds
+                for one in readers_of(name, peers)
+            }
     rows = [
         [one, *(f"{rates[name][one]:.1f}" if one in rates[name] else "" for name in rates)]
         for one in readers_of("clip", peers)

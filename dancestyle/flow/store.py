@@ -26,7 +26,8 @@ import numpy as np
 from dancestyle.files import atomic_path
 from dancestyle.flow.methods import resize
 from dancestyle.video.errors import VideoError
-from dancestyle.video.source import pixels
+from dancestyle.video.rgb import pixels
+from dancestyle.video.source import written_here
 
 SUFFIX = ".mkv"
 BOUND = 20.0
@@ -135,6 +136,7 @@ class FlowReader:
         self.path, self._threads = str(path), threads
         try:
             options = {"protocol_whitelist": "file", "format_whitelist": "matroska,webm"}
+            options |= written_here("gray")
             self._container = av.open(self.path, options=options, metadata_errors="ignore")
         except (av.FFmpegError, OSError):
             found = Path(path).exists()

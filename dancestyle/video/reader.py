@@ -12,6 +12,7 @@ frames on every machine.
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,7 +22,8 @@ import av
 import numpy as np
 
 from dancestyle.video.errors import VideoError
-from dancestyle.video.source import MAX_PIXELS, Box, Source, even_size, resize, rgb_batch
+from dancestyle.video.rgb import Box, resize, rgb_batch
+from dancestyle.video.source import MAX_PIXELS, Source, even_size
 
 __all__ = ["MAX_PIXELS", "ClipReader", "VideoError", "decode", "even_size", "pick", "resize"]
 
@@ -136,7 +138,7 @@ class ClipReader:
     def _open(self) -> Source:
         if self._source is not None:
             return self._source
-        source = self._source = Source(self.path)
+        source = self._source = Source(self.path, pixel_format="yuv420p")
         stream = source.stream
         self._container, self._stream = source.container, stream
         self.fps = float(stream.average_rate or 25)
@@ -146,18 +148,14 @@ class ClipReader:
             raise VideoError(self.path, "no steady frame rate; not a clip of the dataset")
         self._ticks = float(1 / (stream.average_rate * base))  # of a frame
         self._zero = stream.start_time or 0
-        keyframes: list[int] = []
         self.frames = stream.frames
-        if self.frames:
-            entries = [e for e in stream.index_entries if e.is_keyframe]
-            keyframes = sorted(self._index(e.timestamp) for e in entries)
-        if not keyframes:
+        self._keyframes: list[int] | None = None  # None: the file has a table of its own
+        if not self.frames or not len(stream.index_entries):
             # A container without a table of frames (Matroska): read the packets, decode nothing.
             packets = [p for p in source.packets() if p.pts is not None]
             self.frames = len(packets)
-            keyframes = sorted(self._index(p.pts or 0) for p in packets if p.is_keyframe)
+            self._keyframes = sorted(self._index(p.pts or 0) for p in packets if p.is_keyframe)
             self._rewind(0)
-        self._keyframes = np.asarray(keyframes)
         self._next = 0  # index of the frame that decoding gives next
         self._decoder = source.decode()
         return source
@@ -165,8 +163,21 @@ class ClipReader:
     def _index(self, ticks: int) -> int:
         return round((ticks - self._zero) / self._ticks)
 
+    def _keyframe(self, index: int) -> int:
+        """The last keyframe up to a frame, 0 if there is none."""
+        if self._keyframes is not None:
+            place = bisect.bisect_right(self._keyframes, index)
+            return self._keyframes[place - 1] if place else 0
+        entries = self._stream.index_entries
+        place = entries.search_timestamp(self._time(index), backward=True)
+        return max(self._index(entries[place].timestamp), 0) if place >= 0 else 0
+
+    def _time(self, index: int) -> int:
+        """When a frame is shown, in ticks of the stream."""
+        return self._zero + round(index * self._ticks)
+
     def _rewind(self, index: int) -> None:
-        target = self._zero + round(index * self._ticks)
+        target = self._time(index)
         try:
             self._container.seek(target, stream=self._stream, backward=True)
         except (av.FFmpegError, OSError, OverflowError) as error:
@@ -200,9 +211,9 @@ class ClipReader:
                 f"{self.path}: frames {wanted[0]} to {wanted[-1]} asked for, has 0 to "
                 f"{self.frames - 1}"
             )
-        frames = (self._frame(index) for index in wanted)
+        frames = map(self._frame, wanted)
         with source.colours():
-            images = rgb_batch(frames, source.reformatter, box)
+            images = rgb_batch(frames, len(wanted), source.reformatter, box)
         if size and images.shape[1:3] != size:
             images = np.stack([resize(image, size) for image in images])
         if len(wanted) == len(indices) and np.array_equal(wanted, indices):
@@ -211,11 +222,11 @@ class ClipReader:
 
     def _frame(self, index: int) -> av.VideoFrame:
         """The decoded frame at ``index``, going on from the last one or from a nearer keyframe."""
-        place = int(np.searchsorted(self._keyframes, index, side="right")) - 1
-        keyframe = int(self._keyframes[place]) if place >= 0 else 0
-        if not self._next <= index or keyframe > self._next:
-            self._rewind(max(keyframe, 0))
-            self._decoder = self._source.decode() if self._source else iter(())
+        if index != self._next:
+            keyframe = self._keyframe(index)
+            if not self._next <= index or keyframe > self._next:
+                self._rewind(keyframe)
+                self._decoder = self._source.decode() if self._source else iter(())
         for frame in self._decoder:
             found = self._index(frame.pts if frame.pts is not None else 0)
             self._next = found + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -10,17 +9,11 @@ from pathlib import Path
 from types import TracebackType
 
 import av
-import cv2
-import numpy as np
 from av.stream import Disposition
-from av.video.reformatter import Interpolation, VideoReformatter
+from av.video.reformatter import VideoReformatter
 
 from dancestyle.video.errors import VideoError
-
-Image = np.ndarray
-"""uint8 (H, W, 3), RGB"""
-Box = tuple[int, int, int, int]
-"""A part of a picture: top, left, height, width in pixels"""
+from dancestyle.video.rgb import Image, to_rgb, upright_size
 
 MAX_PIXELS = 8192 * 4608
 """Largest frame that is decoded: a little above 8K television."""
@@ -41,10 +34,6 @@ _OPEN_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
 _TELLS_WHAT_IS_NEEDED = frozenset(["h264", "hevc"])
 """Decoders in whose streams every frame says whether others are built on it. (MPEG-4 in AVI packs
 two frames into one packet, and dropping one shifts the times of the others.)"""
-_BATCH = 8 << 20
-"""Pixels that are converted at once."""
-_NOT_NAMED = 2
-"""Of colour primaries, transfer and matrix: "unspecified" (ITU-T H.273)."""
 _MOST_AHEAD = 64 << 20
 """Most bytes of packets that are read ahead to see which of them need no decoding."""
 
@@ -59,12 +48,19 @@ def video_streams(container: av.container.InputContainer) -> list[av.VideoStream
 
 
 class Source:
-    """An open file: its first video stream, decoded frame by frame, damage counted."""
+    """An open file: its first video stream, decoded frame by frame, damage counted.
 
-    def __init__(self, path: Path | str, max_pixels: int = MAX_PIXELS) -> None:
+    Args:
+        max_pixels: a frame larger than this is refused, before it is decoded.
+        pixel_format: as in :func:`open_file`.
+    """
+
+    def __init__(
+        self, path: Path | str, max_pixels: int = MAX_PIXELS, pixel_format: str | None = None
+    ) -> None:
         self.path = str(path)
         self._max_pixels = max_pixels
-        self.container = open_file(path)
+        self.container = open_file(path, pixel_format)
         self.reformatter = VideoReformatter()
         try:
             self.stream = self._video_stream()
@@ -278,8 +274,18 @@ class Clock:
         return absolute - self.zero
 
 
-def open_file(path: Path | str) -> av.container.InputContainer:
+def written_here(pixel_format: str) -> dict[str, str]:
+    """Options for opening a file of which the pixel format is known: FFmpeg decodes a frame to find
+    it, which is most of the time that opening takes. Frames come as they are if it is another."""
+    return {"pixel_format": pixel_format, "skip_frame": "all"}
+
+
+def open_file(path: Path | str, pixel_format: str | None = None) -> av.container.InputContainer:
     """Open a file that must be a video, and no playlist that names other files.
+
+    Args:
+        pixel_format: of a file that this project has written, such as ``yuv420p``: see
+            :func:`written_here`. None: FFmpeg finds it.
 
     Raises:
         VideoError: it is missing, empty, or nothing that holds video.
@@ -290,7 +296,8 @@ def open_file(path: Path | str) -> av.container.InputContainer:
             raise VideoError(path, "file not found" if not path.exists() else "not a file")
         if path.stat().st_size == 0:
             raise VideoError(path, "empty file")
-        return av.open(str(path), options=dict(_OPEN_OPTIONS), metadata_errors="ignore")
+        options = _OPEN_OPTIONS | (written_here(pixel_format) if pixel_format else {})
+        return av.open(str(path), options=options, metadata_errors="ignore")
     except (av.FFmpegError, OSError, MemoryError, UnicodeError) as error:
         if isinstance(error, PermissionError):
             raise VideoError(path, "not readable") from None
@@ -312,53 +319,6 @@ def _droppable_until(times: Iterable[int | None], wanted: int) -> float:
     if len(set(before)) != len(before) or len(before) < 2 or min(before) != before[0]:
         return -math.inf
     return sorted(before)[-2]
-
-
-def upright_size(frame: av.VideoFrame) -> tuple[int, int]:
-    """``(height, width)`` of a decoded frame when its rotation is applied."""
-    turned = round(frame.rotation / 90) % 2
-    return (frame.width, frame.height) if turned else (frame.height, frame.width)
-
-
-def to_rgb(
-    frame: av.VideoFrame, reformatter: VideoReformatter, size: tuple[int, int] | None = None
-) -> Image:
-    """A decoded frame as RGB, with its rotation applied, at ``size`` (height, width).
-
-    To half its size or less it is shrunk before its colours are converted, which takes a quarter of
-    the time that it takes afterwards; else as :func:`resize` does.
-    """
-    turns = round(frame.rotation / 90) % 4  # counter-clockwise, as np.rot90
-    height, width = upright_size(frame)
-    how, target = Interpolation.BICUBIC, (frame.height, frame.width)
-    if size is not None and 2 * size[0] <= height and 2 * size[1] <= width:
-        how, target = Interpolation.AREA, (size[::-1] if turns % 2 else size)
-    image: Image = _convert(frame, reformatter, target, how)
-    image = np.ascontiguousarray(np.rot90(image, turns)) if turns else image
-    return resize(image, size) if size else image
-
-
-def _convert(
-    frame: av.VideoFrame, reformatter: VideoReformatter, size: tuple[int, int], how: Interpolation
-) -> Image:
-    """A frame as RGB at ``size`` (height, width), as it lies.
-
-    Where it names colours that FFmpeg does not know, they are taken for those that a frame has that
-    names none.
-    """
-
-    def convert() -> Image:
-        height, width = size
-        rgb = reformatter.reformat(
-            frame, width, height, format="rgb24", interpolation=how, threads=1
-        )
-        return np.asarray(rgb.to_ndarray(), np.uint8)
-
-    try:
-        return convert()
-    except av.FFmpegError:
-        frame.colorspace = frame.color_primaries = frame.color_trc = _NOT_NAMED
-        return convert()
 
 
 def even_size(height: int, width: int, short_side: int) -> tuple[int, int]:
@@ -385,88 +345,3 @@ def check_memory(path: Path | str, frames: int, size: tuple[int, int]) -> None:
     """Refuse frames of ``size`` (height, width) that would fill more memory than a file may."""
     if frames * size[0] * size[1] * 3 > MAX_BYTES:
         raise VideoError(path, "too many pixels in all; give an end or a smaller short_side")
-
-
-def resize(image: Image, size: tuple[int, int]) -> Image:
-    """``image`` at ``size`` (height, width): area averaging down, bilinear up."""
-    if image.shape[:2] == size:
-        return image
-    smaller = size[0] <= image.shape[0] and size[1] <= image.shape[1]
-    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    return cv2.resize(image, (size[1], size[0]), interpolation=how)
-
-
-def rgb_batch(
-    frames: Iterable[av.VideoFrame], reformatter: VideoReformatter, box: Box | None = None
-) -> np.ndarray:
-    """Frames (one or more) as RGB, uint8 (T, H, W, 3), or the part of them that is in a box.
-
-    Frames in ``yuv420p`` are laid under each other and converted as one tall picture, and only the
-    part in the box: the same pixels as one by one, for less than half of the time.
-
-    Raises:
-        ValueError: a box outside of the picture.
-    """
-    parts: list[np.ndarray] = []
-    frames = iter(frames)
-    whole = (0, 0)
-    chosen = (0, 0, 0, 0)
-    for first in frames:
-        if not parts:
-            whole = upright_size(first)
-            chosen = box or (0, 0, *whole)
-            top, left, height, width = chosen
-            if (
-                min(chosen) < 0
-                or 0 in chosen[2:]
-                or top + height > whole[0]
-                or left + width > whole[1]
-            ):
-                raise ValueError(f"box {chosen} is outside of a picture of {whole[0]} x {whole[1]}")
-        most = max(1, min(64, _BATCH // (first.width * first.height)))
-        some = [first, *itertools.islice(frames, most - 1)]
-        if upright_size(first) == whole and all(_is_plain(frame, first) for frame in some):
-            parts.append(_convert_tall(some, reformatter, chosen))
-        else:
-            images = [to_rgb(frame, reformatter, whole) for frame in some]
-            parts.append(np.stack(images)[:, top : top + height, left : left + width])
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _is_plain(frame: av.VideoFrame, like: av.VideoFrame) -> bool:
-    """Whether a frame is what :func:`_convert_tall` takes, and may be laid under another one."""
-    return (
-        frame.format.name == "yuv420p"
-        and not frame.rotation
-        and (frame.width, frame.height) == (like.width, like.height)
-        and frame.width % 2 == frame.height % 2 == 0
-        and (frame.colorspace, frame.color_range) == (like.colorspace, like.color_range)
-    )
-
-
-def _convert_tall(
-    frames: list[av.VideoFrame], reformatter: VideoReformatter, box: Box
-) -> np.ndarray:
-    """The ``box`` of frames in ``yuv420p`` as RGB, by one conversion."""
-    top, left = box[0] % 2, box[1] % 2  # of the box in what is converted; chroma has half the lines
-    height, width = ((side + odd + 1) & ~1 for side, odd in ((box[2], top), (box[3], left)))
-    tall = av.VideoFrame(width, len(frames) * height, "yuv420p")
-    tall.colorspace, tall.color_range = frames[0].colorspace, frames[0].color_range
-    for level, target in enumerate(tall.planes):
-        half = 1 if level == 0 else 2
-        rows = slice((box[0] - top) // half, (box[0] - top + height) // half)
-        columns = slice((box[1] - left) // half, (box[1] - left + width) // half)
-        places = pixels(target)[: len(frames) * height // half, : width // half]
-        for frame, place in zip(
-            frames, places.reshape(len(frames), height // half, -1), strict=True
-        ):
-            place[:] = pixels(frame.planes[level])[rows, columns]
-    size = (tall.height, tall.width)
-    images = _convert(tall, reformatter, size, Interpolation.BICUBIC)
-    images = images.reshape(len(frames), height, width, 3)
-    return images[:, top : top + box[2], left : left + box[3]]
-
-
-def pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:
-    """A plane's bytes, not copied: uint8 (rows, bytes a row), padding included."""
-    return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)

@@ -9,7 +9,8 @@ import numpy as np
 
 from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import pick
-from dancestyle.video.source import MAX_BYTES, Image, Source, even_size, to_rgb, upright_size
+from dancestyle.video.rgb import Image, to_rgb, upright_size
+from dancestyle.video.source import MAX_BYTES, Source, even_size
 
 MAX_SECONDS = 4 * 3600.0
 """Longest video that is read; a file with wrong times may claim centuries."""

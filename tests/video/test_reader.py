@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
-from dancestyle.video import source, stream
+from dancestyle.video import rgb, source, stream
 from dancestyle.video.reader import ClipReader, VideoError, decode
-from dancestyle.video.source import Source
+from dancestyle.video.source import Source, even_size
 from dancestyle.video.writer import write_clip
 from tests.video import make
 
@@ -107,8 +107,8 @@ def test_rotation(tmp_path: Path, degrees: int, short_side: int | None) -> None:
     expected = np.rot90(make.picture(0), -degrees // 90)
     frame = decode(path, short_side=short_side)[0]
     if short_side:
-        expected = source.resize(
-            np.ascontiguousarray(expected), source.even_size(*expected.shape[:2], short_side)
+        expected = rgb.resize(
+            np.ascontiguousarray(expected), even_size(*expected.shape[:2], short_side)
         )
     assert frame.shape == expected.shape
     assert np.abs(frame.astype(int) - expected).mean() < 5
@@ -319,9 +319,9 @@ def test_colours_that_nobody_knows_are_taken_for_the_usual(tag: str, value: int)
             setattr(made, tag, value)
         return made
 
-    usual = source.to_rgb(frame(False), VideoReformatter())
-    assert np.array_equal(source.to_rgb(frame(True), VideoReformatter()), usual)
-    both = source.rgb_batch([frame(True), frame(True)], VideoReformatter())
+    usual = rgb.to_rgb(frame(False), VideoReformatter())
+    assert np.array_equal(rgb.to_rgb(frame(True), VideoReformatter()), usual)
+    both = rgb.rgb_batch([frame(True), frame(True)], 2, VideoReformatter())
     assert np.array_equal(both, [usual, usual])
 
 
@@ -332,7 +332,7 @@ def test_colours_that_cannot_be_had_are_a_reason(
         raise av.error.NotImplementedError(38, "Function not implemented")
 
     path = write_clip_of(tmp_path / "clip.mp4")
-    monkeypatch.setattr(source, "_convert", convert)
+    monkeypatch.setattr(rgb, "_convert", convert)
     reads: list[Callable[[], object]] = [
         lambda: decode(path),
         lambda: ClipReader(path).read([0]),

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
+from av.video.reformatter import VideoReformatter
 
+from dancestyle.video import rgb
 from dancestyle.video.reader import ClipReader, VideoError, decode
+from dancestyle.video.source import Source
 from dancestyle.video.writer import write_clip
 from tests.video import make
 
@@ -80,15 +84,19 @@ def test_random_access_decodes_only_what_it_must(
     write_clip(path, pictures(48), gop=8)
     reader = ClipReader(path)
     decoded = []
-    original = ClipReader._index
+    original = Source.decode
 
-    def count(self: ClipReader, ticks: int) -> int:
-        decoded.append(ticks)
-        return original(self, ticks)
+    def count(self: Source, wanted: int | None = None) -> Iterator[av.VideoFrame]:
+        for frame in original(self, wanted):
+            decoded.append(round(frame.time * 25))
+            yield frame
 
-    monkeypatch.setattr(ClipReader, "_index", count)
+    monkeypatch.setattr(Source, "decode", count)
     reader.read([33, 34, 47])
-    assert len(decoded) == 3 + 8  # 32 to 34, then 40 to 47
+    assert decoded == [32, 33, 34, *range(40, 48)]
+    decoded.clear()
+    reader.read([47, 0, 2])
+    assert decoded == [0, 1, 2, *range(40, 48)]
 
 
 @pytest.mark.parametrize("size", [(56, 74), (64, 96), (32, 34)])
@@ -114,9 +122,10 @@ def test_a_box_gives_the_same_pixels(tmp_path: Path, size: tuple[int, int]) -> N
 
 def test_clips_that_others_have_written(tmp_path: Path) -> None:
     """Pixels other than ``yuv420p``, and a note to turn them: slower, and right."""
-    make.write(tmp_path / "a.mp4", 6, pix_fmt="yuv444p", bframes=0)
-    make.rotate(make.write(tmp_path / "b.mp4", 6, bframes=0), 90)
-    for name in ("a.mp4", "b.mp4"):
+    for pixels in ("yuv444p", "yuvj420p", "yuv420p10le"):
+        make.write(tmp_path / f"{pixels}.mp4", 6, pix_fmt=pixels, bframes=0)
+    make.rotate(make.write(tmp_path / "turned.mp4", 6, bframes=0), 90)
+    for name in ("yuv444p.mp4", "yuvj420p.mp4", "yuv420p10le.mp4", "turned.mp4"):
         whole = decode(tmp_path / name)
         with ClipReader(tmp_path / name) as reader:
             assert np.array_equal(reader.read(range(6)), whole)
@@ -125,8 +134,29 @@ def test_clips_that_others_have_written(tmp_path: Path) -> None:
             )
 
 
+def test_frames_of_many_kinds_are_converted_as_one_by_one() -> None:
+    rng = np.random.default_rng(0)
+
+    def frame(kind: int) -> av.VideoFrame:
+        """Alike, but for the range of their colours, the sampling or the size."""
+        format = "yuv444p" if kind == 2 else "yuv420p"
+        size = (16, 24) if kind == 3 else (32, 48)
+        image = rng.integers(0, 255, (*size, 3), np.uint8)
+        made = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=format)
+        made.color_range = 2 if kind == 1 else 1
+        return made
+
+    for _ in range(20):
+        kinds = [0, *rng.choice(4, 8, p=(0.6, 0.2, 0.1, 0.1))]
+        frames = [frame(kind) for kind in kinds]
+        found = rgb.rgb_batch(iter(frames), len(frames), VideoReformatter(), (5, 7, 20, 30))
+        for one, expected in zip(found, frames, strict=True):
+            whole = rgb.to_rgb(expected, VideoReformatter(), (32, 48))
+            assert np.array_equal(one, whole[5:25, 7:37])
+
+
 def test_long_clips_are_converted_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dancestyle.video.source._BATCH", 4 * 64 * 96)
+    monkeypatch.setattr("dancestyle.video.rgb._BATCH", 4 * 64 * 96)
     write_clip(tmp_path / "a.mp4", pictures(10))
     with ClipReader(tmp_path / "a.mp4") as reader:
         assert np.array_equal(reader.read(range(10)), decode(tmp_path / "a.mp4"))
