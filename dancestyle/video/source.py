@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import os
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -290,11 +292,11 @@ def open_file(path: Path | str, pixel_format: str | None = None) -> av.container
     Raises:
         VideoError: it is missing, empty, or nothing that holds video.
     """
-    path = Path(path)
     try:
-        if not path.is_file():
-            raise VideoError(path, "file not found" if not path.exists() else "not a file")
-        if path.stat().st_size == 0:
+        found = _status(path)
+        if not stat.S_ISREG(found.st_mode):
+            raise VideoError(path, "not a file")
+        if not found.st_size:
             raise VideoError(path, "empty file")
         options = _OPEN_OPTIONS | (written_here(pixel_format) if pixel_format else {})
         return av.open(str(path), options=options, metadata_errors="ignore")
@@ -302,6 +304,13 @@ def open_file(path: Path | str, pixel_format: str | None = None) -> av.container
         if isinstance(error, PermissionError):
             raise VideoError(path, "not readable") from None
         raise VideoError(path, "not a video that can be opened") from None
+
+
+def _status(path: Path | str) -> os.stat_result:
+    try:
+        return Path(path).stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no name of any file
+        raise VideoError(path, "file not found") from None
 
 
 def _droppable_until(times: Iterable[int | None], wanted: int) -> float:

@@ -21,6 +21,7 @@ def write_clip(
     gop: int = 16,
     preset: str = "veryfast",
     tune: str | None = "fastdecode",
+    more: str = x264.FOR_NETS,
 ) -> int:
     """Write frames as an H.264 MP4 file (yuv420p) and return how many there were.
 
@@ -37,12 +38,13 @@ def write_clip(
         gop: frames from one keyframe to the next.
         preset: of x264; slower ones make smaller files.
         tune: of x264; ``fastdecode`` leaves out what takes long to decode.
+        more: of x264's parameters, ``a=1:b=2``.
 
     Raises:
         ValueError: no frames, frames of differing or odd size, or not uint8.
     """
     with atomic_path(path) as temporary:
-        return _write(temporary, frames, fps, crf, gop, preset, tune)
+        return _write(temporary, frames, fps, crf, gop, preset, tune, more)
 
 
 def _write(
@@ -53,6 +55,7 @@ def _write(
     gop: int,
     preset: str,
     tune: str | None,
+    more: str,
 ) -> int:
     count = 0
     shape: tuple[int, ...] = ()
@@ -70,6 +73,7 @@ def _write(
             "flags": "+bitexact",
             "x264-params": (
                 f"keyint={gop}:min-keyint={gop}:scenecut=0:bframes=0:threads=1:{x264.EXACT}"
+                f"{':' * bool(more)}{more}"
             ),
         }
         for image in frames:
