@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import numpy as np
 from dancestyle.sample.clip import make_clip
 
 FPS = 25
+GOLDEN = (math.sqrt(5) - 1) / 2
+"""Steps of this share of a whole, taken modulo it, are spread evenly, however few they are."""
 
 
 def dancers(count: int, size: tuple[int, int], label: str = "salsa dancing") -> np.ndarray:

@@ -16,7 +16,6 @@ frees, as the process of training does; the peers' are as they are shipped.
 from __future__ import annotations
 
 import argparse
-import math
 import sys
 import tempfile
 from collections.abc import Callable
@@ -35,8 +34,6 @@ from dancestyle.video.writer import write_clip
 
 FRAMES, SIZE, SECONDS, SHORT = 64, 224, 10, 256
 GREY = (127.5, 127.5, 127.5)
-GOLDEN = (math.sqrt(5) - 1) / 2
-"""Steps of this share of a whole, taken modulo it, are spread evenly, however few they are."""
 
 Reader = Callable[[str, int], object]
 """Of a path and the index of the first frame: the snippet."""
@@ -171,7 +168,7 @@ def read_all(read: Reader, path: str, places: int) -> None:
     keyframe before a place is most of the time in some files."""
     last = material.FPS * SECONDS - FRAMES - 1
     for place in range(1, places + 1):
-        read(path, round(last * (place * GOLDEN % 1)))
+        read(path, round(last * (place * material.GOLDEN % 1)))
 
 
 def readers_of(name: str, peers: dict[str, Reader]) -> dict[str, Reader]:
