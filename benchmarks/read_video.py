@@ -9,8 +9,9 @@ FOLDER is a checkout of MMAction2, whose own transforms then run (they need deco
 mmcv or mmcv-lite 2.1): DecordInit, SampleFrames, DecordDecode, Resize, CenterCrop, FormatShape.
 torchcodec is measured if it can be imported. ``--original`` takes a file of one's own in place of
 the 340 x 256 one. Every reader decodes by one thread, since training has a process for every core, and
-has a process of its own: what one frees would be what the next one finds. Ours keeps the memory that it
-frees, as the process of training does; the peers' are as they are shipped.
+has a process of its own for each file: what one frees would be what the next one finds. All take
+turns; with both peers they are 24, of half a gigabyte each. Ours keeps the memory that it frees, as the
+process of training does; the peers' are as they are shipped.
 """
 
 from __future__ import annotations

@@ -149,12 +149,15 @@ class ClipReader:
         self._ticks = float(1 / (stream.average_rate * base))  # of a frame
         self._zero = stream.start_time or 0
         self.frames = stream.frames
-        self._keyframes: list[int] | None = None  # None: the file has a table of its own
+        self._keyframes: list[int] | None = None  # None: the file has a table of frames
         if not self.frames or not len(stream.index_entries):
             # A container without a table of frames (Matroska): read the packets, decode nothing.
-            packets = [p for p in source.packets() if p.pts is not None]
+            packets = [(p.pts, p.is_keyframe) for p in source.packets() if p.pts is not None]
             self.frames = len(packets)
-            self._keyframes = sorted(self._index(p.pts or 0) for p in packets if p.is_keyframe)
+            self._zero = min((pts for pts, _ in packets), default=0)
+            self._keyframes = sorted(
+                self._index(pts) for pts, is_keyframe in packets if is_keyframe
+            )
             self._rewind(0)
         self._next = 0  # index of the frame that decoding gives next
         self._decoder = source.decode()
@@ -231,6 +234,11 @@ class ClipReader:
             found = self._index(frame.pts if frame.pts is not None else 0)
             self._next = found + 1
             if found >= index:
+                if (frame.height, frame.width) != (self.height, self.width):
+                    size, said = f"{frame.width}x{frame.height}", f"{self.width}x{self.height}"
+                    raise VideoError(
+                        self.path, f"damaged: frames of {size}, its header says {said}"
+                    )
                 return frame
         raise VideoError(self.path, f"frame {index} cannot be decoded")
 

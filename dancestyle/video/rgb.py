@@ -16,6 +16,8 @@ Box = tuple[int, int, int, int]
 
 _BATCH = 8 << 20
 """Pixels that are converted at once."""
+_MOST = 64
+"""Frames that are converted at once."""
 _NOT_NAMED = 2
 """Of colour primaries, transfer and matrix: "unspecified" (ITU-T H.273)."""
 
@@ -88,7 +90,7 @@ def rgb_batch(
     and only the part in the box: the same pixels as one by one, for less than half of the time.
 
     Args:
-        count: how many frames there are going to be.
+        count: how many frames there are going to be, so that memory is taken once.
 
     Raises:
         ValueError: a box outside of the picture.
@@ -96,6 +98,7 @@ def rgb_batch(
     parts: list[np.ndarray] = []
     whole = (0, 0)
     tall: _Tall | None = None
+    mixed = False  # frames of several kinds: then each is converted by itself
     for place, frame in enumerate(frames):
         if not place:
             whole = upright_size(frame)
@@ -109,9 +112,10 @@ def rgb_batch(
                 raise ValueError(f"box {chosen} is outside of a picture of {whole[0]} x {whole[1]}")
         if tall is not None and not tall.takes(frame):
             parts.append(tall.rgb(reformatter))
+            mixed |= not tall.is_full
             tall = None
-        if tall is None and _is_plain(frame) and upright_size(frame) == whole:
-            most = min(64, _BATCH // (frame.width * frame.height), count - place)
+        if tall is None and not mixed and _is_plain(frame) and upright_size(frame) == whole:
+            most = min(_MOST, _BATCH // (frame.width * frame.height), count - place)
             tall = _Tall(frame, max(most, 1), chosen)
         if tall is not None:
             tall.add(frame)
@@ -128,6 +132,7 @@ def _is_plain(frame: av.VideoFrame) -> bool:
     return (
         frame.format.name == "yuv420p"
         and not frame.rotation
+        and not frame.interlaced_frame
         and frame.width % 2 == frame.height % 2 == 0
     )
 
@@ -154,9 +159,14 @@ class _Tall:
             columns = slice((box[1] - left) // half, (box[1] - left + width) // half)
             self._planes.append((places.reshape(count, height // half, -1), (rows, columns)))
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another frame."""
+        return self._filled == self._count
+
     def takes(self, frame: av.VideoFrame) -> bool:
         """Whether there is room for a frame, and it is like the others."""
-        return self._filled < self._count and _kind(frame) == self._kind
+        return not self.is_full and _kind(frame) == self._kind
 
     def add(self, frame: av.VideoFrame) -> None:
         """Lay a frame under the others."""
@@ -169,15 +179,15 @@ class _Tall:
         size = (self._picture.height, self._picture.width)
         images = _convert(self._picture, reformatter, size, Interpolation.BICUBIC)
         images = images.reshape(self._count, -1, size[1], 3)
-        if self._filled < self._count:  # the next frame is of another kind
+        if not self.is_full:  # the next frame is of another kind
             images = images[: self._filled].copy()
         return images[:, *self._box]
 
 
 def _kind(frame: av.VideoFrame) -> tuple[object, ...]:
     """What frames that are converted together have in common."""
-    size = (frame.width, frame.height)
-    return *size, frame.rotation, frame.format.name, frame.colorspace, frame.color_range
+    lies = (frame.width, frame.height, frame.rotation, frame.interlaced_frame)
+    return *lies, frame.format.name, frame.colorspace, frame.color_range
 
 
 def pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import stat
@@ -277,9 +278,13 @@ class Clock:
 
 
 def written_here(pixel_format: str) -> dict[str, str]:
-    """Options for opening a file of which the pixel format is known: FFmpeg decodes a frame to find
-    it, which is most of the time that opening takes. Frames come as they are if it is another."""
-    return {"pixel_format": pixel_format, "skip_frame": "all"}
+    """Options for opening a file of this project's, which is MP4 or Matroska.
+
+    FFmpeg decodes frames to find their pixel format and order, which is most of the time that opening
+    takes. Without that, size and times are what the header says, which may be damaged, and a Matroska
+    file's first time is not known. Frames themselves come as they are.
+    """
+    return {"pixel_format": pixel_format, "skip_frame": "all", "probesize": "32"}
 
 
 def open_file(path: Path | str, pixel_format: str | None = None) -> av.container.InputContainer:
@@ -311,6 +316,10 @@ def _status(path: Path | str) -> os.stat_result:
         return Path(path).stat()
     except (FileNotFoundError, NotADirectoryError, ValueError):  # the last: no name of any file
         raise VideoError(path, "file not found") from None
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link to itself
+            raise VideoError(path, "file not found") from None
+        raise
 
 
 def _droppable_until(times: Iterable[int | None], wanted: int) -> float:

@@ -65,7 +65,8 @@ def read_mutation(job: Job) -> str:
                 frames = flow.read(range(max(1, min(flow.fields, 40))))
         elif seed % 3 == 0 and source.endswith("clip.mp4"):
             with ClipReader(name) as clip:
-                frames = clip.read(range(min(clip.frames, 40)))
+                box = (0, clip.width // 2, clip.height, clip.width // 4)  # as training cuts
+                frames = clip.read(range(min(clip.frames, 40)), box=box if seed % 2 else None)
         else:
             frames = decode(name, short_side=32, max_frames=500, start=(seed % 4) * 0.4)
         outcome = f"{len(frames) > 0}"

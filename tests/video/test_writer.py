@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pickle
+import struct
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -9,10 +11,11 @@ import numpy as np
 import pytest
 from av.video.reformatter import VideoReformatter
 
+from dancestyle.flow import store
 from dancestyle.video import rgb
 from dancestyle.video.reader import ClipReader, VideoError, decode
 from dancestyle.video.source import Source
-from dancestyle.video.writer import write_clip
+from dancestyle.video.writer import FOR_NETS, write_clip
 from tests.video import make
 
 
@@ -122,32 +125,97 @@ def test_a_box_gives_the_same_pixels(tmp_path: Path, size: tuple[int, int]) -> N
 
 def test_clips_that_others_have_written(tmp_path: Path) -> None:
     """Pixels other than ``yuv420p``, and a note to turn them: slower, and right."""
-    for pixels in ("yuv444p", "yuvj420p", "yuv420p10le"):
-        make.write(tmp_path / f"{pixels}.mp4", 6, pix_fmt=pixels, bframes=0)
+    kinds = ("yuv444p", "yuvj420p", "yuv420p10le")
+    paths = [make.write(tmp_path / f"{k}.mp4", 6, pix_fmt=k, bframes=0) for k in kinds]
     make.rotate(make.write(tmp_path / "turned.mp4", 6, bframes=0), 90)
-    for name in ("yuv444p.mp4", "yuvj420p.mp4", "yuv420p10le.mp4", "turned.mp4"):
-        whole = decode(tmp_path / name)
-        with ClipReader(tmp_path / name) as reader:
+    for path in (*paths, tmp_path / "turned.mp4"):
+        whole = decode(path)
+        with ClipReader(path) as reader:
             assert np.array_equal(reader.read(range(6)), whole)
             assert np.array_equal(
                 reader.read([5, 2], box=(3, 5, 20, 31)), whole[[5, 2], 3:23, 5:36]
             )
 
 
+@pytest.mark.parametrize("suffix", ["mp4", "mkv"])
+@pytest.mark.parametrize("first", [0, 7])
+@pytest.mark.parametrize("bframes", [0, 2])
+@pytest.mark.parametrize("audio", [False, True])
+def test_clips_in_other_containers(
+    tmp_path: Path, suffix: str, first: int, bframes: int, audio: bool
+) -> None:
+    """Where they begin, what is beside them, and whether the file has a table of frames."""
+    path = tmp_path / f"a.{suffix}"
+    ticks = [first + i for i in range(30)]
+    make.write(path, 30, 25, ticks, Fraction(1, 25), gop=6, bframes=bframes, audio=audio)
+    whole = decode(path)
+    assert [make.index_of(frame) for frame in whole] == list(range(30))
+    with ClipReader(path) as reader:
+        assert reader.frames == 30
+        for wanted in ([0], [29, 3], [7, 8, 20], range(30)):
+            assert np.array_equal(reader.read(wanted), whole[list(wanted)])
+
+
+@pytest.mark.parametrize("size", [(2144, 64), (32, 32)])
+def test_a_header_that_lies_about_the_size_of_a_clip(tmp_path: Path, size: tuple[int, int]) -> None:
+    path = tmp_path / "a.mp4"
+    write_clip(path, pictures(4))
+    content = bytearray(path.read_bytes())
+    place = (
+        content.index(b"avc1", content.index(b"stsd")) + 28
+    )  # ISO/IEC 14496-12, VisualSampleEntry
+    assert struct.unpack_from(">HH", content, place) == (96, 64)
+    struct.pack_into(">HH", content, place, *size)
+    path.write_bytes(content)
+    with ClipReader(path) as reader:
+        box = (0, reader.width // 2, 8, 8)
+        with pytest.raises(VideoError, match=r"a\.mp4: damaged: frames of 96x64"):
+            reader.read([0], box=box)
+
+
+def test_x264_is_told_what_is_for_nets(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", pictures(2), gop=8, x264_params=f"{FOR_NETS}:keyint=2:threads=4")
+    said = (tmp_path / "a.mp4").read_bytes()
+    for setting in (b" psy=0 ", b" subme=3 ", b" keyint=8 ", b" threads=1 "):
+        assert setting in said
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="Linux counts what is read")
+def test_opening_decodes_nothing_and_reads_little(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    noise = rng.integers(0, 255, (12, 256, 256, 3), np.uint8)
+    write_clip(tmp_path / "a.mp4", noise, crf=0)
+    store.write_codes(tmp_path / "h264.mkv", noise[..., :2], 20.0, "h264")
+    store.write_codes(tmp_path / "ffv1.mkv", noise[..., :2], 20.0, "ffv1")
+
+    def read() -> int:
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    for path, reader in (
+        (tmp_path / "a.mp4", ClipReader),
+        (tmp_path / "h264.mkv", store.FlowReader),
+        (tmp_path / "ffv1.mkv", store.FlowReader),
+    ):
+        before = read()
+        reader(path).close()
+        assert read() - before < 400_000 < path.stat().st_size
+
+
 def test_frames_of_many_kinds_are_converted_as_one_by_one() -> None:
     rng = np.random.default_rng(0)
 
     def frame(kind: int) -> av.VideoFrame:
-        """Alike, but for the range of their colours, the sampling or the size."""
-        format = "yuv444p" if kind == 2 else "yuv420p"
+        """Alike, but for the range of their colours, the sampling, the size or the colour space."""
+        sampling = "yuv444p" if kind == 2 else "yuv420p"
         size = (16, 24) if kind == 3 else (32, 48)
         image = rng.integers(0, 255, (*size, 3), np.uint8)
-        made = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=format)
+        made = av.VideoFrame.from_ndarray(image, format="rgb24").reformat(format=sampling)
         made.color_range = 2 if kind == 1 else 1
+        made.colorspace = 1 if kind == 4 else 5
         return made
 
     for _ in range(20):
-        kinds = [0, *rng.choice(4, 8, p=(0.6, 0.2, 0.1, 0.1))]
+        kinds = [0, *rng.choice(5, 8, p=(0.5, 0.2, 0.1, 0.1, 0.1))]
         frames = [frame(kind) for kind in kinds]
         found = rgb.rgb_batch(iter(frames), len(frames), VideoReformatter(), (5, 7, 20, 30))
         for one, expected in zip(found, frames, strict=True):
