@@ -14,7 +14,7 @@ from dancestyle.video import x264
 
 FOR_NETS = "no-psy=1:subme=3"
 """Noise that pleases the eye is left out, and motion is searched for a little more closely than
-``veryfast`` does: 8 % smaller and 5 % quicker to decode than without, the error of optical flow is the
+``veryfast`` does: 8 % smaller and 4 % quicker to decode than without, the error of optical flow is the
 same (``python -m benchmarks.clip_encoding``)."""
 
 
