@@ -81,5 +81,6 @@ def show(
 
 
 def shorten(word: str) -> str:
-    """A path without the folders that only this machine has."""
-    return f"/.../{Path(word).name}" if Path(word).is_absolute() else word
+    """A path out of the project without the folders that only this machine has."""
+    outside = Path(word).is_absolute() or ".." in Path(word).parts
+    return f"/.../{Path(word).name}" if outside else word
