@@ -22,9 +22,8 @@ import numpy as np
 from benchmarks import material, record, turns
 from dancestyle.flow import methods
 from dancestyle.training import heap
-from dancestyle.video.errors import VideoError
 from dancestyle.video.reader import decode
-from dancestyle.video.source import Source
+from dancestyle.video.source import open_file
 from dancestyle.video.writer import FOR_NETS, write_clip
 
 OURS, PLAIN = "ours", "`veryfast` alone"
@@ -80,13 +79,9 @@ def flow_of(frames: np.ndarray) -> np.ndarray:
 
 
 def snippet(path: Path, start: int) -> None:
-    """Decode from the keyframe before the first frame to the last one."""
-    with Source(path, pixel_format="yuv420p") as source:
-        ticks = round(start / material.FPS / (source.stream.time_base or 1))
-        source.container.seek(ticks, stream=source.stream)
-        for frame in source.decode():
-            if frame.time is not None and frame.time >= (start + SNIPPET - 1) / material.FPS - 1e-3:
-                break
+    """Open a clip as ``ClipReader`` does, and decode."""
+    with open_file(path, pixel_format="yuv420p") as container:
+        material.play(container, start, SNIPPET)
 
 
 def compare(title: str, frames: np.ndarray, rounds: int, folder: Path) -> tuple[str, list[float]]:
@@ -98,8 +93,7 @@ def compare(title: str, frames: np.ndarray, rounds: int, folder: Path) -> tuple[
         name: turns.seconds(lambda name=name: write_clip(paths[name], frames, **SETTINGS[name]))
         for name in SETTINGS
     }
-    last = len(frames) - SNIPPET - 1
-    starts = [round(last * (place * material.GOLDEN % 1)) for place in range(1, PLACES + 1)]
+    starts = material.places(PLACES, len(frames) - SNIPPET - 1)
     times: dict[str, list[float]] = {name: [] for name in SETTINGS}
     for _ in range(rounds):
         for name, path in paths.items():
@@ -150,7 +144,7 @@ def main() -> None:
         for path in (made, *map(Path, arguments.video)):
             frames = decode(path, short_side=256, max_seconds=arguments.seconds)
             if len(frames) < LEAST:
-                raise VideoError(path, f"{len(frames)} frames, {LEAST} are needed")
+                parser.error(f"{path.name}: {len(frames)} frames in --seconds, {LEAST} are needed")
             title = f"{len(frames)} frames {frames.shape[2]}x{frames.shape[1]} of {path.stem}"
             table, own = compare(title, frames, arguments.rounds, folder)
             parts.append(table)

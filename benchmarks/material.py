@@ -13,8 +13,7 @@ import numpy as np
 from dancestyle.sample.clip import make_clip
 
 FPS = 25
-GOLDEN = (math.sqrt(5) - 1) / 2
-"""Steps of this share of a whole, taken modulo it, are spread evenly, however few they are."""
+_GOLDEN = (math.sqrt(5) - 1) / 2
 
 
 def dancers(count: int, size: tuple[int, int], label: str = "salsa dancing") -> np.ndarray:
@@ -39,3 +38,21 @@ def film(path: Path, frames: np.ndarray, fps: Fraction | int = FPS) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
     return path
+
+
+def places(count: int, last: int) -> list[int]:
+    """``count`` frames from 0 to ``last`` that are spread evenly, however few they are, also between
+    two keyframes: by steps of the golden share of the whole, taken modulo it."""
+    return [round(last * (place * _GOLDEN % 1)) for place in range(1, count + 1)]
+
+
+def play(container: av.container.InputContainer, start: int, count: int) -> av.VideoFrame | None:
+    """Decode from the keyframe before ``start`` to the last of ``count`` frames, by one thread."""
+    stream = container.streams.video[0]
+    stream.codec_context.thread_count = 1
+    container.seek(round(start / FPS / (stream.time_base or 1)), stream=stream)
+    last = None
+    for last in container.decode(stream):
+        if last.time is not None and last.time >= (start + count - 1) / FPS - 1e-3:
+            break
+    return last

@@ -70,14 +70,7 @@ def tensor(frames: np.ndarray) -> torch.Tensor:
 def floor(path: str, start: int) -> object:
     """Decoding from the keyframe before the first frame to the last frame, and nothing else."""
     with av.open(path) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.thread_count = 1
-        container.seek(int(start / material.FPS / (stream.time_base or 1)), stream=stream)
-        last = None
-        for last in container.decode(stream):
-            if last.time is not None and last.time >= (start + FRAMES - 1) / material.FPS - 1e-3:
-                break
-        return last
+        return material.play(container, start, FRAMES)
 
 
 def mmaction2(folder: str | None) -> dict[str, Reader]:
@@ -165,11 +158,10 @@ def make(folder: Path, original: str | None) -> dict[str, Path]:
 
 
 def read_all(read: Reader, path: str, places: int) -> None:
-    """Read snippets at places that are spread evenly, also between two keyframes: the way from the
-    keyframe before a place is most of the time in some files."""
-    last = material.FPS * SECONDS - FRAMES - 1
-    for place in range(1, places + 1):
-        read(path, round(last * (place * material.GOLDEN % 1)))
+    """Read snippets all over the file, since the way from the keyframe before a place is most of the
+    time in some files."""
+    for start in material.places(places, material.FPS * SECONDS - FRAMES - 1):
+        read(path, start)
 
 
 def readers_of(name: str, peers: dict[str, Reader]) -> dict[str, Reader]:

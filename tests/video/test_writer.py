@@ -161,9 +161,8 @@ def test_a_header_that_lies_about_the_size_of_a_clip(tmp_path: Path, size: tuple
     path = tmp_path / "a.mp4"
     write_clip(path, pictures(4))
     content = bytearray(path.read_bytes())
-    place = (
-        content.index(b"avc1", content.index(b"stsd")) + 28
-    )  # ISO/IEC 14496-12, VisualSampleEntry
+    # ISO/IEC 14496-12, VisualSampleEntry: the size is 28 bytes behind its name.
+    place = content.index(b"avc1", content.index(b"stsd")) + 28
     assert struct.unpack_from(">HH", content, place) == (96, 64)
     struct.pack_into(">HH", content, place, *size)
     path.write_bytes(content)
